@@ -1,0 +1,76 @@
+/** Who stands at a broker's door, as the database knows them. Brokers hold copies of these. */
+export type Principal = DevicePrincipal | ControllerPrincipal | ActivationPrincipal | ServicePrincipal;
+
+/** A device of a home, on the home broker. Identity: the CN of its operational certificate. */
+export interface DevicePrincipal {
+  readonly kind: 'device';
+  readonly id: string;
+  readonly homeId: string;
+  readonly gatewayId: string;
+  readonly deviceType: string;
+  /** Empty until the device has been named: then it reaches nothing but `<id>/topics`. */
+  readonly groupIds: readonly string[];
+  /** Upper-case hex serial numbers of the certificates it may come with; any other is turned away. */
+  readonly certificateSerials: readonly string[];
+}
+
+/** A controller (app) of a home, on the home broker. Identity: user name and password. */
+export interface ControllerPrincipal {
+  readonly kind: 'controller';
+  /** The MQTT user name. */
+  readonly id: string;
+  readonly homeId: string;
+  readonly gatewayId: string;
+  readonly role: 'administrator' | 'family_member' | 'guest';
+  readonly password: PasswordHash;
+}
+
+/**
+ * A device on the activation broker, for the life of its activation. Identity: the CN of its
+ * pre-loaded certificate; for a batch certificate user name = device id and password = activation code.
+ */
+export interface ActivationPrincipal {
+  readonly kind: 'activation';
+  /** The device id. */
+  readonly id: string;
+  readonly activationCode: string;
+  /** Unix time in milliseconds, after which the broker refuses by itself. */
+  readonly expiresAtMs: number;
+}
+
+/** One of the platform's services. Identity: the CN of its service certificate. */
+export interface ServicePrincipal {
+  readonly kind: 'service';
+  readonly id: ServiceName;
+}
+
+export const serviceNames = [
+  'discovery',
+  'provisioning',
+  'certificate-authority',
+  'topic-generator',
+  'operator',
+] as const;
+/** `operator` is the command line of whoever runs the platform. */
+export type ServiceName = (typeof serviceNames)[number];
+
+/** PBKDF2-SHA512; passwords are random tokens of at least 128 bits, made by the platform. */
+export interface PasswordHash {
+  readonly algorithm: 'pbkdf2-sha512';
+  readonly iterations: number;
+  /** base64 */
+  readonly salt: string;
+  /** base64, 64 bytes */
+  readonly hash: string;
+}
+
+/** A principal's key in a broker's copy. */
+export interface PrincipalKey {
+  readonly kind: Principal['kind'];
+  readonly id: string;
+}
+
+/** Which broker: the home's, the Discovery server's, or the service bus. */
+export type BrokerRole = 'home' | 'activation' | 'bus';
+
+export type Action = 'subscribe' | 'publish' | 'receive';

@@ -1,0 +1,89 @@
+import { identifier, keyMode } from '@mqtt2go/protocol';
+import { z } from 'zod';
+import { contract } from './contract.js';
+
+const service = 'certificate-authority';
+/** Upper-case hex, no separators. */
+export const serialNumber = z.string().regex(/^[0-9A-F]{2,40}$/);
+const pem = z.string().max(65_536);
+
+/**
+ * Issues the device's operational certificate; once for an onboarding, the same answer each time after.
+ * `existing-key` takes `publicKey`, `csr` takes `csr`, `server-key` neither.
+ * Errors: csr_required, csr_invalid, csr_name_mismatch, csr_key_mismatch, key_not_accepted.
+ */
+export const issueDeviceCertificate = contract({
+  service,
+  verb: 'issue-device-certificate',
+  callers: ['provisioning'],
+  input: z.object({
+    onboardingId: z.uuid(),
+    deviceId: identifier,
+    keyMode,
+    /** PEM SubjectPublicKeyInfo. */
+    publicKey: pem.optional(),
+    /** PEM PKCS#10. */
+    csr: pem.optional(),
+  }),
+  output: z.object({
+    serialNumber,
+    /** PEM: certificate, issuing chain, and PKCS#8 key in the `server-key` mode. */
+    deviceCertificate: pem,
+  }),
+});
+
+/**
+ * Ends the activation's hold on its certificate. `completed`: a platform-made key is destroyed.
+ * `abandoned`: the certificate is revoked as well. Unknown onboardings are fine.
+ */
+export const settleOnboardingCertificate = contract({
+  service,
+  verb: 'settle-onboarding-certificate',
+  callers: ['provisioning'],
+  input: z.object({ onboardingId: z.uuid(), outcome: z.enum(['completed', 'abandoned']) }),
+  output: z.object({}),
+});
+
+/** The RFC 5280 reasons that the platform uses. */
+export const revocationReason = z.enum([
+  'unspecified',
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+]);
+
+/** Revokes one certificate by serial number, or all of a device. Errors: unknown_certificate. */
+export const revokeCertificates = contract({
+  service,
+  verb: 'revoke-certificates',
+  callers: ['provisioning', 'topic-generator', 'operator'],
+  input: z.object({
+    serialNumber: serialNumber.optional(),
+    deviceId: identifier.optional(),
+    reason: revocationReason.default('unspecified'),
+  }),
+  output: z.object({ revoked: z.array(serialNumber) }),
+});
+
+/**
+ * Issues a further certificate to an active device: for the same key, or for that of `csr`.
+ * Errors: unknown_certificate, certificate_revoked, csr_*.
+ */
+export const renewCertificate = contract({
+  service,
+  verb: 'renew-certificate',
+  callers: ['provisioning', 'operator'],
+  input: z.object({ serialNumber, csr: pem.optional() }),
+  output: z.object({ serialNumber, deviceCertificate: pem }),
+});
+
+/** The CA's public side: PEM root and issuing certificate, and the current CRL (PEM). */
+export const getAuthority = contract({
+  service,
+  verb: 'get-authority',
+  callers: ['provisioning', 'discovery', 'topic-generator', 'operator'],
+  input: z.object({}),
+  output: z.object({ root: pem, issuing: pem, crl: z.string() }),
+});

@@ -1,0 +1,21 @@
+import * as certificateAuthority from './certificate-authority.js';
+import type { Contract } from './contract.js';
+import * as discovery from './discovery.js';
+import * as provisioning from './provisioning.js';
+import * as topicGenerator from './topic-generator.js';
+
+export * from './contract.js';
+export { certificateAuthority, discovery, provisioning, topicGenerator };
+export type { FactoryRecord } from './provisioning.js';
+
+/** Every contract on the bus, from which the bus's access is derived. */
+export const contracts: readonly Contract[] = [
+  certificateAuthority,
+  discovery,
+  provisioning,
+  topicGenerator,
+].flatMap((module) => Object.values(module).filter(isContract));
+
+function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && 'pattern' in value && 'callers' in value;
+}

@@ -1,0 +1,71 @@
+import { deviceType, identifier, keyMode, onboardingStateNames } from '@mqtt2go/protocol';
+import { z } from 'zod';
+import { contract } from './contract.js';
+
+const service = 'provisioning';
+const pem = z.string().max(65_536);
+
+/** What a manufacturer tells of one device. */
+export const factoryRecord = z.object({
+  device_id: identifier,
+  activation_code: identifier,
+  device_type: deviceType,
+  key_mode: keyMode.default('existing-key'),
+  /** PEM SubjectPublicKeyInfo of the pre-loaded certificate; needed for `existing-key`. */
+  public_key: pem.optional(),
+});
+export type FactoryRecord = z.infer<typeof factoryRecord>;
+
+/** Adds or replaces records of the factory registry; a record that cannot be taken is named, the others are in. */
+export const importFactoryRecords = contract({
+  service,
+  verb: 'import-factory-records',
+  callers: ['operator'],
+  input: z.object({ records: z.array(z.unknown()).min(1).max(1000) }),
+  output: z.object({
+    imported: z.int(),
+    rejected: z.array(z.object({ index: z.int(), reason: z.string() })),
+  }),
+});
+
+/**
+ * The Discovery server tells that the device has proved who it is and asks for its broker data, before
+ * it answers the device. In the `csr` key mode the certificate is issued here and answered.
+ * Errors: unknown_onboarding, activation_expired, csr_*.
+ */
+export const claimOnboarding = contract({
+  service,
+  verb: 'claim-onboarding',
+  callers: ['discovery'],
+  input: z.object({ onboardingId: z.uuid(), csr: pem.optional() }),
+  output: z.object({ deviceCertificate: pem.optional() }),
+});
+
+const onboardingView = z.object({
+  onboardingId: z.uuid(),
+  deviceId: identifier,
+  homeId: identifier,
+  gatewayId: identifier,
+  state: z.enum(onboardingStateNames),
+  reason: z.string().optional(),
+  /** ISO 8601, UTC. */
+  deadline: z.string(),
+});
+
+/** The newest onboarding of a device. Errors: unknown_onboarding. */
+export const getOnboarding = contract({
+  service,
+  verb: 'get-onboarding',
+  callers: ['operator'],
+  input: z.object({ deviceId: identifier }),
+  output: onboardingView,
+});
+
+/** Stops an onboarding and takes back all it handed out; one that has ended is answered as it is. Errors: unknown_onboarding. */
+export const cancelOnboarding = contract({
+  service,
+  verb: 'cancel-onboarding',
+  callers: ['operator'],
+  input: z.object({ deviceId: identifier }),
+  output: onboardingView,
+});

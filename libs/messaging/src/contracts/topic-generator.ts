@@ -1,0 +1,76 @@
+import { deviceType, identifier } from '@mqtt2go/protocol';
+import { z } from 'zod';
+import { serialNumber } from './certificate-authority.js';
+import { contract } from './contract.js';
+
+const service = 'topic-generator';
+
+/**
+ * Lets a device that is being added come to its home's broker with this certificate, to
+ * `<device_id>/topics` and nothing else; in force when answered. A device of another home is refused
+ * with device_already_active. Re-adding in the same home forgets the earlier groups and certificates.
+ */
+export const admitDevice = contract({
+  service,
+  verb: 'admit-device',
+  callers: ['provisioning'],
+  input: z.object({
+    onboardingId: z.uuid(),
+    deviceId: identifier,
+    homeId: identifier,
+    gatewayId: identifier,
+    deviceType,
+    serialNumber,
+  }),
+  output: z.object({}),
+});
+
+/** Puts a device in its groups (made where they are new); answers its topics, in force. Errors: unknown_device. */
+export const assignTopics = contract({
+  service,
+  verb: 'assign-topics',
+  callers: ['provisioning'],
+  input: z.object({ deviceId: identifier, groupIds: z.array(identifier).min(1).max(32) }),
+  output: z.object({ topics: z.array(z.string()) }),
+});
+
+/** Takes back what `admit-device` gave in this onboarding; a later admission stays. Unknown ones are fine. */
+export const withdrawDevice = contract({
+  service,
+  verb: 'withdraw-device',
+  callers: ['provisioning'],
+  input: z.object({ onboardingId: z.uuid(), deviceId: identifier }),
+  output: z.object({}),
+});
+
+/** Removes a certificate (or, without one, the device) from the brokers at once: live sessions are closed. */
+export const revokeAccess = contract({
+  service,
+  verb: 'revoke-access',
+  callers: ['certificate-authority', 'operator'],
+  input: z.object({ deviceId: identifier, serialNumbers: z.array(serialNumber).max(64) }),
+  output: z.object({}),
+});
+
+/** Makes (or gives a new password to) a controller of a home; the home and gateway exist from then on. */
+export const createController = contract({
+  service,
+  verb: 'create-controller',
+  callers: ['operator'],
+  input: z.object({
+    homeId: identifier,
+    gatewayId: identifier,
+    username: identifier.optional(),
+    role: z.enum(['administrator', 'family_member', 'guest']).default('administrator'),
+  }),
+  output: z.object({ username: z.string(), password: z.string(), url: z.string() }),
+});
+
+/** True if the home has this gateway. */
+export const hasGateway = contract({
+  service,
+  verb: 'has-gateway',
+  callers: ['provisioning'],
+  input: z.object({ homeId: identifier, gatewayId: identifier }),
+  output: z.object({ exists: z.boolean() }),
+});

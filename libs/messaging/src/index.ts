@@ -1,0 +1,2 @@
+export * from "./links/broker-link.js";
+export * from './contracts/index.js';

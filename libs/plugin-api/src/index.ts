@@ -1,0 +1,1 @@
+export * from './revision-wire.js';

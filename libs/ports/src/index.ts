@@ -1,0 +1,3 @@
+export * from './broker-admin/broker-admin.js';
+export * from './clock/clock.js';
+export * from './key-store/key-store.js';

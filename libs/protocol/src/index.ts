@@ -1,0 +1,4 @@
+export * from './errors.js';
+export * from './identifiers.js';
+export * from './onboarding-states.js';
+export * from './wire.js';
