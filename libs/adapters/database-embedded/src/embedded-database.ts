@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import pg from 'pg';
+import { type Binaries, Commands, findBinaries } from './command.js';
+
+export interface EmbeddedDatabaseOptions {
+  /** Holds the cluster, its password and its log; made where it is missing. */
+  readonly folder: string;
+  /** The database to be there. */
+  readonly database: string;
+  /** PostgreSQL settings on top of the small defaults. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A few dozen connections of one box's services, in little memory; commits stay durable. */
+const smallSettings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '60',
+  shared_buffers: '24MB',
+  io_method: 'sync',
+  max_parallel_workers: '0',
+  max_worker_processes: '1',
+  max_logical_replication_workers: '0',
+  max_wal_senders: '0',
+  wal_level: 'minimal',
+  max_wal_size: '256MB',
+  jit: 'off',
+  huge_pages: 'off',
+  log_min_messages: 'warning',
+} as const;
+
+const superuser = 'mqtt2go';
+
+/**
+ * A PostgreSQL server of our own in a folder. It is started as a process of its own by PostgreSQL's
+ * `pg_ctl`, so that a signal to us does not end it before our last transaction; one that a killed
+ * predecessor left running is taken over as it is.
+ */
+export class EmbeddedDatabase {
+  private constructor(
+    /** `postgres://` URL of the database, password included; loopback only. */
+    readonly url: string,
+    private readonly cluster: string,
+    private readonly binaries: Binaries,
+    private readonly commands: Commands,
+  ) {}
+
+  /** @throws Mqtt2goError `unavailable`, with the end of PostgreSQL's own words */
+  static async start(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
+    const folder = resolve(options.folder);
+    const cluster = join(folder, 'cluster');
+    const binaries = await findBinaries();
+    const commands = await Commands.create();
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await commands.own(folder);
+    const password = await initialise(folder, cluster, binaries, commands);
+    const port =
+      (await runningPort(cluster, binaries, commands)) ??
+      (await launch(folder, cluster, binaries, commands, { ...smallSettings, ...options.settings }));
+    const url = `postgres://${superuser}:${password}@127.0.0.1:${port}/${options.database}`;
+    await ensureDatabase(url, options.database);
+    return new EmbeddedDatabase(url, cluster, binaries, commands);
+  }
+
+  /** Ends the server; open transactions are rolled back. */
+  async stop(): Promise<void> {
+    const { code, output } = await this.commands.run(
+      this.binaries.pg_ctl,
+      ['stop', '-D', this.cluster, '-m', 'fast', '-w', '-s'],
+      this.cluster,
+    );
+    if (code !== 0) throw new Mqtt2goError('unavailable', `PostgreSQL did not stop: ${lastLines(output)}`);
+  }
+}
+
+/** Makes the cluster unless it is there. It appears under its name only when it is whole. */
+async function initialise(folder: string, cluster: string, binaries: Binaries, commands: Commands): Promise<string> {
+  const passwordFile = join(folder, 'password');
+  const isThere = await readFile(join(cluster, 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return (await readFile(passwordFile, 'utf8')).trim();
+
+  const unfinished = `${cluster}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  const password = randomBytes(24).toString('base64url');
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  await commands.own(passwordFile);
+  const args = ['-D', unfinished, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
+  const { code, output } = await commands.run(
+    binaries.initdb,
+    [...args, '-E', 'UTF8', '--locale=C', '--no-instructions'],
+    unfinished,
+  );
+  if (code !== 0) throw new Mqtt2goError('unavailable', `The database could not be made in ${folder}: ${lastLines(output)}`);
+  await rename(unfinished, cluster);
+  return password;
+}
+
+/** The port of a server that already runs in this cluster. */
+async function runningPort(cluster: string, binaries: Binaries, commands: Commands): Promise<number | undefined> {
+  const { code } = await commands.run(binaries.pg_ctl, ['status', '-D', cluster], cluster);
+  if (code !== 0) return undefined;
+  // postmaster.pid, line 4: the TCP port (PostgreSQL's src/include/utils/pidfile.h).
+  const port = Number((await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n')[3]);
+  return Number.isInteger(port) && port > 0 ? port : undefined;
+}
+
+async function launch(
+  folder: string,
+  cluster: string,
+  binaries: Binaries,
+  commands: Commands,
+  settings: Readonly<Record<string, string>>,
+): Promise<number> {
+  const log = join(folder, 'postgres.log');
+  await writeFile(log, '', { mode: 0o600 });
+  await commands.own(log);
+  // A port that is free now may be taken a moment later, hence more than one try.
+  for (let tries = 3; ; tries -= 1) {
+    const port = await freePort();
+    const flags = Object.entries({ ...settings, port: String(port) }).map(([name, value]) => `-c ${name}='${value}'`);
+    const { code, output } = await commands.run(
+      binaries.pg_ctl,
+      ['start', '-D', cluster, '-l', log, '-w', '-t', '60', '-s', '-o', flags.join(' ')],
+      cluster,
+    );
+    if (code === 0) return port;
+    if (tries <= 1) {
+      const said = await readFile(log, 'utf8').catch(() => '');
+      throw new Mqtt2goError('unavailable', `The database did not start: ${lastLines(said || output)}`);
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  if (address === null || typeof address === 'string') throw new Mqtt2goError('internal');
+  return address.port;
+}
+
+async function ensureDatabase(url: string, database: string): Promise<void> {
+  const admin = new URL(url);
+  admin.pathname = '/postgres';
+  const client = new pg.Client({ connectionString: admin.href });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(database)}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-3).join(' | ');
+}
