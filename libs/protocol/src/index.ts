@@ -1,3 +1,4 @@
+export * from './discovery-rest.js';
 export * from './errors.js';
 export * from './identifiers.js';
 export * from './onboarding-states.js';
