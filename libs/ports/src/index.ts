@@ -1,3 +1,4 @@
 export * from './broker-admin/broker-admin.js';
+export * from './broker-admin/broker-copy.js';
 export * from './clock/clock.js';
 export * from './key-store/key-store.js';
