@@ -25,6 +25,8 @@ export const errorCodes = {
   key_not_accepted: 'The public key is of a type or size that is not accepted.',
   unknown_certificate: 'No such certificate.',
   certificate_revoked: 'The certificate has been revoked.',
+  server_untrusted: 'The certificate of the server is not from the CA that is trusted, or is not for this server.',
+  certificate_not_accepted: 'The certificate that was delivered is not for this device, this key, or from this CA.',
   forbidden: 'The caller may not do this.',
   conflict: 'The request contradicts what is stored.',
   unavailable: 'A service that is needed does not answer; the request can be repeated.',
