@@ -1,2 +1,12 @@
-export * from "./links/broker-link.js";
+export * from './bus/answers.js';
+export * from './bus/bus.js';
+export * from './bus/bus.module.js';
+export * from './bus/bus-context.js';
+export * from './bus/bus-server.js';
+export { BUS } from './bus/transport-ids.js';
 export * from './contracts/index.js';
+export * from './device/device-traffic.js';
+export * from './links/broker-link.js';
+export * from './links/stream-link.js';
+export * from './links/tls-link.js';
+export * from './logging/onboarding-context.js';

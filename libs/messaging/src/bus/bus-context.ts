@@ -1,0 +1,13 @@
+import { MqttContext } from '@nestjs/microservices';
+
+/** What a bus handler gets besides its input. */
+export class BusContext extends MqttContext {
+  /** @param onboardingId the onboarding that the call is about, for the logs */
+  constructor(
+    topic: string,
+    packet: Record<string, unknown>,
+    readonly onboardingId: string | undefined,
+  ) {
+    super([topic, packet]);
+  }
+}

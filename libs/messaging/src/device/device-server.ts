@@ -1,0 +1,71 @@
+import { MqttContext, ServerMqtt, type TransportId } from '@nestjs/microservices';
+import type { IPublishPacket, MqttClient } from 'mqtt';
+import type { Logger } from 'pino';
+import { DEVICES } from '../bus/transport-ids.js';
+import type { BrokerLink } from '../links/broker-link.js';
+import { MessageIntake } from '../mqtt/message-intake.js';
+import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
+import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffic.js';
+
+const backlogPerTopic = 64;
+
+/** NestJS's MQTT strategy for the standard's topics: events only, and the payload's bytes as they are, whatever its keys. */
+export class DeviceServer extends ServerMqtt {
+  override transportId: TransportId = DEVICES;
+  private client: MqttClient | undefined;
+  private intake: MessageIntake | undefined;
+
+  constructor(
+    private readonly link: BrokerLink,
+    private readonly traffic: DeviceTrafficOptions,
+    private readonly log: Logger,
+  ) {
+    super({});
+  }
+
+  get connected(): boolean {
+    return this.client?.connected ?? false;
+  }
+
+  addDeviceHandler(filter: string, handler: DeviceMessageHandler): void {
+    this.addHandler(filter, (payload: Buffer, context: MqttContext) => handler(context.getTopic(), payload), true);
+  }
+
+  override async listen(callback: (error?: unknown) => void): Promise<void> {
+    const { clientId = 'devices', session = 'persistent', concurrency = 64, sharedGroup } = this.traffic;
+    const client = this.link.open(clientId, { clean: session === 'clean' });
+    this.client = client;
+    this.mqttClient = client;
+    logConnection(client, this.link.address, this.log);
+    this.intake = new MessageIntake(client, {
+      concurrency,
+      orderedByTopic: true,
+      backlogPerTopic,
+      log: this.log,
+      handle: (topic, payload, packet) => this.handleMessage(topic, payload, client, packet),
+    });
+    const filters = [...this.messageHandlers.keys()].map((filter) =>
+      sharedGroup === undefined ? filter : `$share/${sharedGroup}/${filter}`,
+    );
+    await keepSubscribed(client, filters, this.log).then(() => callback(), callback);
+  }
+
+  override async close(): Promise<void> {
+    await this.intake?.stop();
+    await this.client?.endAsync();
+  }
+
+  override async handleMessage(
+    topic: string,
+    payload: Buffer,
+    _client: MqttClient,
+    packet: IPublishPacket,
+  ): Promise<void> {
+    const { maxPayloadBytes = 262_144 } = this.traffic;
+    if (payload.length > maxPayloadBytes) {
+      this.log.warn({ topic, bytes: payload.length, maxPayloadBytes }, 'message dropped: it is too large');
+      return;
+    }
+    await this.handleEvent(topic, { pattern: topic, data: payload }, new MqttContext([topic, { ...packet }]));
+  }
+}

@@ -1,0 +1,79 @@
+import { Mqtt2goError, type Publication } from '@mqtt2go/protocol';
+import { type Logger, pino } from 'pino';
+import type { BrokerLink } from '../links/broker-link.js';
+import { onboardingLogFields } from '../logging/onboarding-context.js';
+import { DeviceClient } from './device-client.js';
+import { DeviceServer } from './device-server.js';
+
+export type DeviceMessageHandler = (topic: string, payload: Buffer) => Promise<void>;
+
+export interface DeviceTrafficOptions {
+  /** Tells this listener from others over the same link; `devices` by default. */
+  readonly clientId?: string;
+  /** `persistent`: the broker keeps messages while the service is away, and repeats unacknowledged ones. */
+  readonly session?: 'persistent' | 'clean';
+  /** How many messages are worked on at once, over all topics; 64 by default. */
+  readonly concurrency?: number;
+  /** Larger payloads are dropped; 262,144 by default. */
+  readonly maxPayloadBytes?: number;
+  /** Replicas share the messages: filters become `$share/<group>/…`; needs a broker that can. */
+  readonly sharedGroup?: string;
+  readonly log?: Logger;
+}
+
+/**
+ * The standard's own traffic: raw payloads on the standard's topics. Messages of one topic are handled in their
+ * order, those of different topics at the same time; each is acknowledged after its handler.
+ */
+export class DeviceTraffic {
+  private readonly log: Logger;
+  private readonly client: DeviceClient;
+  private server: DeviceServer | undefined;
+
+  constructor(
+    private readonly link: BrokerLink,
+    private readonly options: DeviceTrafficOptions = {},
+  ) {
+    this.log = options.log ?? pino({ name: 'devices', mixin: onboardingLogFields });
+    this.client = new DeviceClient(link, `${options.clientId ?? 'devices'}-out`, this.log);
+  }
+
+  /**
+   * Starts to listen; once. A handler that rejects is logged and its message acknowledged all the same.
+   * @throws Mqtt2goError `forbidden` when the broker refuses a filter
+   */
+  async listen(filters: readonly string[], handler: DeviceMessageHandler): Promise<void> {
+    if (this.server !== undefined) {
+      throw new Error('DeviceTraffic.listen was called before');
+    }
+    const server = new DeviceServer(this.link, this.options, this.log);
+    this.server = server;
+    for (const filter of filters) {
+      server.addDeviceHandler(filter, handler);
+    }
+    await new Promise<void>((resolve, reject) => {
+      void server.listen((error?: unknown) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  /**
+   * Resolves when the broker has the message (QoS 1).
+   * @throws Mqtt2goError `unavailable` when it cannot be reached
+   */
+  async publish(publication: Publication, { qos = 1 }: { qos?: 0 | 1 } = {}): Promise<void> {
+    await this.client.publishRaw(publication, qos);
+  }
+
+  /** @throws Mqtt2goError `unavailable` while the broker cannot be reached */
+  checkHealth(): void {
+    if (!this.client.connected || this.server?.connected === false) {
+      throw new Mqtt2goError('unavailable', `no connection to ${this.link.address}`);
+    }
+  }
+
+  /** Waits for the handlers that run, then ends the connections. */
+  async close(): Promise<void> {
+    await this.server?.close();
+    await this.client.close();
+  }
+}

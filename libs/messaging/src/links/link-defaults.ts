@@ -1,0 +1,24 @@
+import { randomBytes } from 'node:crypto';
+import type { IClientOptions } from 'mqtt';
+
+/** How every connection of a service behaves, whatever it runs over. */
+export function connectionOptions(clientId: string, suffix: string, options: IClientOptions = {}): IClientOptions {
+  return {
+    protocolVersion: 4,
+    clean: true,
+    keepalive: 30,
+    connectTimeout: 10_000,
+    reconnectPeriod: 250,
+    // Subscriptions are made again by MessageIntake, which looks at the answer; mqtt.js would not.
+    resubscribe: false,
+    queueQoSZero: false,
+    ...options,
+    clientId: uniqueClientId(clientId, suffix, options.clean ?? true),
+  };
+}
+
+/** A session that outlives its connection is found again by a client id that stays; any other gets a fresh one. */
+function uniqueClientId(clientId: string, suffix: string, clean: boolean): string {
+  const stem = suffix === '' ? clientId : `${clientId}-${suffix}`;
+  return clean ? `${stem}-${randomBytes(4).toString('hex')}` : stem;
+}
