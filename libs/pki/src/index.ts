@@ -1,1 +1,31 @@
-export {};
+export {
+  Authority,
+  type AuthorityRequest,
+  type DeviceRequest,
+  type IssuedCertificate,
+  type RootRequest,
+  type ServerRequest,
+} from './authority.js';
+export * from './certificate.js';
+export * from './chain.js';
+export * from './device-bundle.js';
+export * from './files.js';
+export {
+  generateKeys,
+  type KeyAlgorithm,
+  type KeyObject,
+  type KeyPair,
+  publicKeyDer,
+  publicKeyHash,
+  readPrivateKey,
+  readPublicKey,
+  writePrivateKey,
+  writePublicKey,
+} from './keys.js';
+export * from './password.js';
+export { joinPem, type PemBlock, splitPem, toPem } from './pem.js';
+export * from './request.js';
+export { type CrlEntry, type RevocationReason, revocationReasons } from './revocation-list.js';
+export { createEncryptionKey, SecretBox } from './secret-box.js';
+export { createSerialNumber } from './serial-number.js';
+export * from './validity.js';

@@ -1,0 +1,281 @@
+import { X509Certificate as NodeCertificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { bitString, context, type Der, hexToBytes, integer, sequence, time, unsignedInteger } from './der.js';
+import {
+  type AlternativeNames,
+  authorityConstraints,
+  authorityKeyIdentifier,
+  authorityUsage,
+  certificateExtensions,
+  clientPurpose,
+  endEntityConstraints,
+  keyIdentifier,
+  serverPurpose,
+  servicePurpose,
+  signatureUsage,
+  subjectAltName,
+  subjectKeyIdentifier,
+} from './extensions.js';
+import { type KeyObject, type KeyPair, publicKeyDer, Signer } from './keys.js';
+import { nameDer, type SubjectName } from './names.js';
+import { joinPem, toPem } from './pem.js';
+import { type CrlEntry, revocationListDer } from './revocation-list.js';
+import { createSerialNumber } from './serial-number.js';
+import {
+  BACKDATED_MS,
+  DEVICE_VALIDITY_MS,
+  NEVER_MS,
+  REVOCATION_LIST_VALIDITY_MS,
+  SERVER_VALIDITY_MS,
+} from './validity.js';
+import { publicKeyBits, subjectOf } from './x509-reading.js';
+
+/** The organization in every subject. */
+const organization = 'MQTT2GO';
+const version3: Der = context(0, integer(2));
+
+export interface IssuedCertificate {
+  /** Upper-case hex, 32 digits. */
+  readonly serialNumber: string;
+  readonly der: Der;
+  /** PEM of the certificate alone. */
+  readonly pem: string;
+  /** Unix time in milliseconds, whole seconds. */
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+interface Issuance {
+  readonly publicKey: KeyObject;
+  /** The issuer's clock, Unix time in milliseconds. */
+  readonly nowMs: number;
+  readonly validityMs?: number;
+  readonly serialNumber?: string;
+}
+
+export interface RootRequest {
+  readonly commonName: string;
+  readonly keys: KeyPair;
+  readonly nowMs: number;
+  /** `Infinity` for a CA without an end (99991231235959Z), such as a manufacturer's. */
+  readonly validityMs: number;
+  /** How many CAs may stand between it and an end entity; no limit if left out. */
+  readonly pathLength?: number;
+}
+
+export interface AuthorityRequest extends Issuance {
+  readonly commonName: string;
+  readonly validityMs: number;
+  readonly pathLength: number;
+}
+
+export interface DeviceRequest extends Issuance {
+  readonly deviceId: string;
+}
+
+export interface ServerRequest extends Issuance {
+  readonly commonName: string;
+  /** Names and IP addresses that clients may use; at least one. */
+  readonly hosts: readonly string[];
+}
+
+/** A CA that is ready to sign: certificate parsed and key imported once. */
+export class Authority {
+  /** PEM. */
+  readonly certificate: string;
+  /** PEM certificates that go out with what this CA issues: its own and those above it, the root left out. */
+  readonly chain: readonly string[];
+  readonly #signer: Signer;
+  readonly #subject: Der;
+  readonly #keyIdentifier: Der;
+  readonly #authorityKey: Der;
+  readonly #notAfterMs: number;
+
+  /**
+   * @param certificate PEM of this CA's certificate
+   * @param privateKey its key
+   * @param above the chain of its issuer; leave out for a root
+   * @throws Mqtt2goError `configuration_invalid` when key and certificate do not belong together
+   */
+  constructor(certificate: string, privateKey: KeyObject, above: readonly string[] = []) {
+    const parsed = new NodeCertificate(certificate);
+    if (!parsed.checkPrivateKey(privateKey)) {
+      throw new Mqtt2goError(
+        'configuration_invalid',
+        `The key of the CA "${parsed.subject}" is not its certificate's.`,
+      );
+    }
+    this.certificate = certificate;
+    this.chain = parsed.checkIssued(parsed) ? [] : [certificate, ...above];
+    this.#signer = new Signer(privateKey);
+    this.#subject = subjectOf(certificate);
+    this.#keyIdentifier = keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey)));
+    this.#authorityKey = authorityKeyIdentifier(this.#keyIdentifier);
+    this.#notAfterMs = parsed.validToDate.getTime();
+  }
+
+  /** A self-signed CA. */
+  static createRoot(request: RootRequest): Authority {
+    const signer = new Signer(request.keys.privateKey);
+    const subject = nameDer({ organization, commonName: request.commonName });
+    const spki = publicKeyDer(request.keys.publicKey);
+    const identifier = keyIdentifier(publicKeyBits(spki));
+    const issued = write(signer, {
+      serialNumber: createSerialNumber(),
+      issuer: subject,
+      subject,
+      notBeforeMs: wholeSeconds(request.nowMs - BACKDATED_MS),
+      notAfterMs: endOf(request.nowMs, request.validityMs, NEVER_MS),
+      spki,
+      extensions: [
+        authorityConstraints(request.pathLength),
+        authorityUsage,
+        subjectKeyIdentifier(identifier),
+        authorityKeyIdentifier(identifier),
+      ],
+    });
+    return new Authority(issued.pem, request.keys.privateKey);
+  }
+
+  /** A CA below this one. */
+  issueAuthority(request: AuthorityRequest): IssuedCertificate {
+    return this.#issue(request, { organization, commonName: request.commonName }, request.validityMs, [
+      authorityConstraints(request.pathLength),
+      authorityUsage,
+    ]);
+  }
+
+  /** A device's operational certificate: an 802.1AR LDevID, for client authentication only. */
+  issueDevice(request: DeviceRequest): IssuedCertificate {
+    const subject = { organization, commonName: request.deviceId, serialNumber: request.deviceId };
+    return this.#issue(request, subject, DEVICE_VALIDITY_MS, deviceExtensions(request.deviceId));
+  }
+
+  /**
+   * A device's pre-loaded certificate: an 802.1AR IDevID, which does not expire. The device type, where given, is
+   * the subject's organizational unit.
+   */
+  issuePreloadedDevice(request: DeviceRequest & { readonly deviceType?: string }): IssuedCertificate {
+    const subject = {
+      organization,
+      ...(request.deviceType === undefined ? {} : { organizationalUnit: request.deviceType }),
+      commonName: request.deviceId,
+      serialNumber: request.deviceId,
+    };
+    return this.#issue(request, subject, Number.POSITIVE_INFINITY, deviceExtensions(request.deviceId), NEVER_MS);
+  }
+
+  /** A TLS server's certificate, for server authentication only. */
+  issueServer(request: ServerRequest): IssuedCertificate {
+    return this.#issue(request, { organization, commonName: request.commonName }, SERVER_VALIDITY_MS, [
+      endEntityConstraints,
+      signatureUsage,
+      serverPurpose,
+      subjectAltName(hostNames(request.hosts)),
+    ]);
+  }
+
+  /** A service's certificate: client and server; its CN is the service's name. */
+  issueService(request: Issuance & { readonly service: string; readonly hosts: readonly string[] }): IssuedCertificate {
+    return this.#issue(request, { organization, commonName: request.service }, SERVER_VALIDITY_MS, [
+      endEntityConstraints,
+      signatureUsage,
+      servicePurpose,
+      subjectAltName({ ...hostNames(request.hosts), uris: [`urn:mqtt2go:service:${request.service}`] }),
+    ]);
+  }
+
+  /**
+   * A certificate revocation list (PEM, version 2).
+   * @param request.number greater than that of each list before
+   */
+  makeRevocationList(request: {
+    readonly entries: readonly CrlEntry[];
+    readonly number: number;
+    readonly nowMs: number;
+    readonly validityMs?: number;
+  }): { pem: string; nextUpdateMs: number } {
+    const nextUpdateMs = wholeSeconds(request.nowMs + (request.validityMs ?? REVOCATION_LIST_VALIDITY_MS));
+    const der = revocationListDer(this.#signer, this.#subject, this.#authorityKey, {
+      ...request,
+      thisUpdateMs: wholeSeconds(request.nowMs),
+      nextUpdateMs,
+    });
+    return { pem: toPem('X509 CRL', der), nextUpdateMs };
+  }
+
+  /** What goes to a TLS server or a device: the certificate and the chain up to, but without, the root. */
+  withChain(certificate: string): string {
+    return joinPem([certificate, ...this.chain]);
+  }
+
+  /** Nothing outlives its issuer, except what does not expire at all. */
+  #issue(
+    request: Issuance,
+    subject: SubjectName,
+    defaultValidityMs: number,
+    extensions: readonly Der[],
+    latestMs = this.#notAfterMs,
+  ): IssuedCertificate {
+    const spki = publicKeyDer(request.publicKey);
+    return write(this.#signer, {
+      serialNumber: request.serialNumber ?? createSerialNumber(),
+      issuer: this.#subject,
+      subject: nameDer(subject),
+      notBeforeMs: wholeSeconds(request.nowMs - BACKDATED_MS),
+      notAfterMs: endOf(request.nowMs, request.validityMs ?? defaultValidityMs, latestMs),
+      spki,
+      extensions: [...extensions, subjectKeyIdentifier(keyIdentifier(publicKeyBits(spki))), this.#authorityKey],
+    });
+  }
+}
+
+function deviceExtensions(deviceId: string): Der[] {
+  return [
+    endEntityConstraints,
+    signatureUsage,
+    clientPurpose,
+    subjectAltName({ uris: [`urn:mqtt2go:device:${deviceId}`] }),
+  ];
+}
+
+function hostNames(hosts: readonly string[]): AlternativeNames {
+  return { dnsNames: hosts.filter((host) => isIP(host) === 0), ipAddresses: hosts.filter((host) => isIP(host) !== 0) };
+}
+
+const wholeSeconds = (timeMs: number) => Math.floor(timeMs / 1000) * 1000;
+const endOf = (nowMs: number, validityMs: number, latestMs: number) =>
+  Math.min(wholeSeconds(nowMs + validityMs), latestMs, NEVER_MS);
+
+function write(
+  signer: Signer,
+  content: {
+    serialNumber: string;
+    issuer: Der;
+    subject: Der;
+    notBeforeMs: number;
+    notAfterMs: number;
+    spki: Uint8Array;
+    extensions: readonly Der[];
+  },
+): IssuedCertificate {
+  const toBeSigned = sequence(
+    version3,
+    unsignedInteger(hexToBytes(content.serialNumber)),
+    signer.algorithm,
+    content.issuer,
+    sequence(time(content.notBeforeMs), time(content.notAfterMs)),
+    content.subject,
+    content.spki,
+    certificateExtensions(...content.extensions),
+  );
+  const der = sequence(toBeSigned, signer.algorithm, bitString(signer.sign(toBeSigned)));
+  return {
+    serialNumber: content.serialNumber,
+    der,
+    pem: toPem('CERTIFICATE', der),
+    notBeforeMs: content.notBeforeMs,
+    notAfterMs: content.notAfterMs,
+  };
+}

@@ -1,0 +1,64 @@
+import 'reflect-metadata';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Pkcs10CertificateRequest } from '@peculiar/x509';
+import { bitString, context, integer, sequence } from './der.js';
+import { type KeyObject, type KeyPair, publicKeyDer, readPublicKeyDer, Signer } from './keys.js';
+import { nameDer } from './names.js';
+import { splitPem, toPem } from './pem.js';
+
+export interface CertificateRequest {
+  /** `undefined` unless the subject has exactly one. */
+  readonly commonName: string | undefined;
+  readonly publicKey: KeyObject;
+}
+
+/** A PKCS#10 request (PEM) for this key, with the device's id as its common name. */
+export function createCertificateRequest(request: { readonly deviceId: string; readonly keys: KeyPair }): string {
+  const signer = new Signer(request.keys.privateKey);
+  const toBeSigned = sequence(
+    integer(0),
+    nameDer({ commonName: request.deviceId }),
+    publicKeyDer(request.keys.publicKey),
+    context(0),
+  );
+  return toPem('CERTIFICATE REQUEST', sequence(toBeSigned, signer.algorithm, bitString(signer.sign(toBeSigned))));
+}
+
+/** A request has one key, one name and little else. */
+const maximumBytes = 8192;
+
+/**
+ * Reads a PKCS#10 request (PEM) and verifies its signature, which proves that the sender has the private key. What it asks for
+ * besides name and key is ignored.
+ * @throws Mqtt2goError `csr_invalid`, `key_not_accepted`
+ */
+export async function readCertificateRequest(pem: string): Promise<CertificateRequest> {
+  const request = parse(pem);
+  const publicKey = readPublicKeyDer(new Uint8Array(request.publicKey.rawData));
+  const { signatureAlgorithm } = request;
+  const hash = 'hash' in signatureAlgorithm ? signatureAlgorithm.hash?.name : undefined;
+  if (hash === 'SHA-1' || hash === 'MD5') {
+    throw new Mqtt2goError('csr_invalid', 'The certificate signing request is signed over a broken hash.');
+  }
+  const verified = await request.verify().catch(() => false);
+  if (!verified) {
+    throw new Mqtt2goError('csr_invalid', 'The signature of the certificate signing request does not verify.');
+  }
+  const names = request.subjectName.getField('CN');
+  return { commonName: names.length === 1 ? names[0] : undefined, publicKey };
+}
+
+function parse(pem: string): Pkcs10CertificateRequest {
+  const unreadable = (cause?: unknown) =>
+    new Mqtt2goError('csr_invalid', 'The certificate signing request is not one PKCS#10 block in PEM.', { cause });
+  let request: Pkcs10CertificateRequest;
+  try {
+    const [block, ...more] = splitPem(pem);
+    if (block === undefined || more.length > 0 || !/^(NEW )?CERTIFICATE REQUEST$/.test(block.label)) throw unreadable();
+    if (block.der.length > maximumBytes) throw unreadable();
+    request = new Pkcs10CertificateRequest(block.der);
+  } catch (error) {
+    throw error instanceof Mqtt2goError && error.code === 'csr_invalid' ? error : unreadable(error);
+  }
+  return request;
+}
