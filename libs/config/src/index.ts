@@ -1,1 +1,4 @@
-export * from './platform-file.js';
+export { decodeKey } from './encryption-key.js';
+export * from './load-config.js';
+export * from './profiles/index.js';
+export type { Environment } from './settings.js';

@@ -1,0 +1,189 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { encryptionKeySettings, readEncryptionKey } from './encryption-key.js';
+import { findProfile, type Profile } from './profiles/index.js';
+import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
+
+/** The services that a gateway process can run itself. */
+export const runnableServices = ['certificate-authority', 'topic-generator', 'discovery', 'provisioning'] as const;
+export type RunnableService = (typeof runnableServices)[number];
+
+export interface LogConfig {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly format: 'json' | 'pretty';
+}
+
+/** What every process of the platform reads. */
+export interface CommonConfig {
+  readonly profile: Profile;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** A PostgreSQL to use; the embedded one when there is none. */
+  readonly databaseUrl: string | undefined;
+  /** The name or address by which devices reach the platform: in certificates and `broker_ip`. */
+  readonly publicHost: string;
+  /** The address that listeners bind to. */
+  readonly bind: string;
+  readonly ports: PortConfig;
+  /** 32 bytes; undefined when neither variable is set (the gateway then keeps one in its data folder). */
+  readonly encryptionKey: Uint8Array<ArrayBuffer> | undefined;
+  /** Names of the plugins to load. */
+  readonly plugins: readonly string[];
+  readonly log: LogConfig;
+}
+
+export interface PortConfig {
+  readonly home: number;
+  readonly homeWss: number;
+  readonly activation: number;
+  readonly discovery: number;
+  readonly health: number;
+  readonly bus: number;
+  readonly homeServices: number;
+  readonly activationServices: number;
+}
+
+/** What the gateway process reads. */
+export interface PlatformConfig extends CommonConfig {
+  /** Which services this process runs itself. */
+  readonly services: readonly RunnableService[];
+}
+
+/** What a service that runs as its own process reads. */
+export interface ServiceConfig extends CommonConfig {
+  readonly databaseUrl: string;
+  readonly busUrl: string;
+  readonly homeBrokerUrl: string;
+  readonly activationBrokerUrl: string;
+  readonly discoveryUrl: string;
+  /** Absolute; a folder like `<data>/tls`. */
+  readonly tlsDir: string;
+}
+
+const commonSettings = {
+  MQTT2GO_PROFILE: text("'remote-broker'").default('remote-broker'),
+  MQTT2GO_DATA_DIR: text('the path of a folder').default('./data'),
+  MQTT2GO_PUBLIC_HOST: z
+    .string()
+    .regex(/^[A-Za-z0-9.:-]{1,253}$/)
+    .default('localhost')
+    .describe('a host name or IP address, without scheme and port'),
+  MQTT2GO_BIND: z
+    .union([z.ipv4(), z.ipv6(), z.literal('localhost')])
+    .default('127.0.0.1')
+    .describe('an IP address to listen on, such as 127.0.0.1 or 0.0.0.0'),
+  MQTT2GO_HOME_PORT: port(8883),
+  MQTT2GO_HOME_WSS_PORT: port(8884),
+  MQTT2GO_ACTIVATION_PORT: port(8885),
+  MQTT2GO_DISCOVERY_PORT: port(8443),
+  MQTT2GO_HEALTH_PORT: port(9090),
+  MQTT2GO_BUS_PORT: port(8886),
+  MQTT2GO_HOME_SERVICES_PORT: port(8887),
+  MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
+  ...encryptionKeySettings,
+  MQTT2GO_PLUGINS: list('names of plugins, separated by commas').default(['revision-1']),
+  MQTT2GO_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('one of trace, debug, info, warn, error, fatal, silent'),
+  MQTT2GO_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe("'json' or 'pretty'"),
+};
+
+const databaseUrl = url('postgres', 'postgresql');
+
+const gatewaySettings = {
+  ...commonSettings,
+  DATABASE_URL: databaseUrl.optional(),
+  MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default(['all']),
+};
+
+const serviceSettings = {
+  ...commonSettings,
+  DATABASE_URL: databaseUrl,
+  MQTT2GO_BUS_URL: url('mqtts').optional(),
+  MQTT2GO_HOME_BROKER_URL: url('mqtts').optional(),
+  MQTT2GO_ACTIVATION_BROKER_URL: url('mqtts').optional(),
+  MQTT2GO_DISCOVERY_URL: url('https').optional(),
+  MQTT2GO_TLS_DIR: text('the path of a folder with ca.crt, services-ca.crt and services/').optional(),
+};
+
+/**
+ * The gateway's configuration.
+ * @throws Mqtt2goError `configuration_invalid` with a line per wrong variable
+ */
+export function loadConfig(env: Environment): PlatformConfig {
+  const settings = readSettings(gatewaySettings, env);
+  return deepFreeze({
+    ...common(settings),
+    services: chosenServices(settings.MQTT2GO_SERVICES),
+  });
+}
+
+/**
+ * The configuration of a service that runs on its own. The addresses default to the gateway's own on this machine.
+ * @throws Mqtt2goError `configuration_invalid` with a line per wrong variable
+ */
+export function loadServiceConfig(env: Environment): ServiceConfig {
+  const settings = readSettings(serviceSettings, env);
+  const shared = common(settings);
+  const { ports } = shared;
+  return deepFreeze({
+    ...shared,
+    databaseUrl: settings.DATABASE_URL,
+    busUrl: settings.MQTT2GO_BUS_URL ?? `mqtts://127.0.0.1:${ports.bus}`,
+    homeBrokerUrl: settings.MQTT2GO_HOME_BROKER_URL ?? `mqtts://127.0.0.1:${ports.homeServices}`,
+    activationBrokerUrl: settings.MQTT2GO_ACTIVATION_BROKER_URL ?? `mqtts://127.0.0.1:${ports.activationServices}`,
+    discoveryUrl: settings.MQTT2GO_DISCOVERY_URL ?? `https://localhost:${ports.discovery}`,
+    tlsDir: resolve(settings.MQTT2GO_TLS_DIR ?? `${shared.dataDir}/tls`),
+  });
+}
+
+function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATABASE_URL?: string }): CommonConfig {
+  return {
+    profile: findProfile(settings.MQTT2GO_PROFILE),
+    dataDir: resolve(settings.MQTT2GO_DATA_DIR),
+    databaseUrl: settings.DATABASE_URL,
+    publicHost: settings.MQTT2GO_PUBLIC_HOST,
+    bind: settings.MQTT2GO_BIND,
+    ports: {
+      home: settings.MQTT2GO_HOME_PORT,
+      homeWss: settings.MQTT2GO_HOME_WSS_PORT,
+      activation: settings.MQTT2GO_ACTIVATION_PORT,
+      discovery: settings.MQTT2GO_DISCOVERY_PORT,
+      health: settings.MQTT2GO_HEALTH_PORT,
+      bus: settings.MQTT2GO_BUS_PORT,
+      homeServices: settings.MQTT2GO_HOME_SERVICES_PORT,
+      activationServices: settings.MQTT2GO_ACTIVATION_SERVICES_PORT,
+    },
+    encryptionKey: readEncryptionKey(settings),
+    plugins: settings.MQTT2GO_PLUGINS,
+    log: { level: settings.MQTT2GO_LOG_LEVEL, format: settings.MQTT2GO_LOG_FORMAT },
+  };
+}
+
+function chosenServices(names: readonly string[]): readonly RunnableService[] {
+  if (names.length === 1 && names[0] === 'all') {
+    return runnableServices;
+  }
+  if (names.length === 1 && names[0] === 'none') {
+    return [];
+  }
+  return names.map((name) => {
+    const service = runnableServices.find((known) => known === name);
+    if (service === undefined) {
+      const expectation = `'all', 'none', or some of ${runnableServices.join(', ')}`;
+      throw invalidSettings([wrongSetting('MQTT2GO_SERVICES', names.join(','), expectation)]);
+    }
+    return service;
+  });
+}
+
+/** Freezes plain objects and arrays; the bytes of a key cannot be frozen. */
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) {
+    if (typeof part === 'object' && part !== null && !ArrayBuffer.isView(part) && !Object.isFrozen(part)) {
+      deepFreeze(part);
+    }
+  }
+  return Object.freeze(value);
+}
