@@ -1,1 +1,5 @@
-export {};
+export * from './data-source.js';
+export * from './outbox/outbox.js';
+export * from './outbox/outbox-message.js';
+export * from './persistence.module.js';
+export * from './unique-violation.js';

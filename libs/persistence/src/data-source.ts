@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import pg from 'pg';
+import { type Logger, pino } from 'pino';
+import { DataSource, type MigrationInterface } from 'typeorm';
+
+export interface PersistenceOptions {
+  /** `postgres://user:password@host:port/database`. */
+  readonly url: string;
+  /** The service's own schema: lower-case letters and `_`. Made when missing; the search path of every connection. */
+  readonly schema: string;
+  // biome-ignore lint/complexity/noBannedTypes: the type that TypeORM gives to entity classes
+  readonly entities: readonly Function[];
+  readonly migrations: readonly (new () => MigrationInterface)[];
+  /** Connections at most; 10 by default. */
+  readonly poolSize?: number;
+  /** A statement that takes longer is ended; 10,000 by default. */
+  readonly statementTimeoutMs?: number;
+  /** How long to wait at the start for a database that does not answer yet; 30,000 by default. */
+  readonly connectTimeoutMs?: number;
+  readonly log?: Logger;
+}
+
+/** SQLSTATEs and system errors of a database that will be there in a moment. */
+const notYetThere = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', '57P03', '53300']);
+const connectRetryMs = 250;
+/** The first half of the advisory lock's two keys, so that it meets no other program's. */
+const migrationLockClass = 0x6d32676f;
+
+/**
+ * A connected data source whose schema is at its newest migration. Replicas that start together wait for each
+ * other. Migrations' SQL needs no schema names: the search path is the service's schema.
+ * @throws Mqtt2goError `unavailable` when the database cannot be reached
+ */
+export async function openDataSource(options: PersistenceOptions): Promise<DataSource> {
+  const { schema, url, poolSize = 10, statementTimeoutMs = 10_000 } = options;
+  if (!/^[a-z_]+$/.test(schema)) {
+    throw new Error(`'${schema}' is no schema name`);
+  }
+  const log = options.log ?? pino({ name: 'persistence' });
+  const dataSource = new DataSource({
+    type: 'postgres',
+    driver: pg,
+    url,
+    schema,
+    entities: [...options.entities],
+    migrations: [...options.migrations],
+    migrationsTableName: 'migration',
+    synchronize: false,
+    poolSize,
+    applicationName: `mqtt2go-${schema}`,
+    // A connection of the pool that breaks while idle is replaced by the next query.
+    poolErrorHandler: (error: unknown) => log.warn({ err: error }, 'a database connection was lost'),
+    extra: {
+      options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs}`,
+      connectionTimeoutMillis: 10_000,
+    },
+  });
+  const guard = await connectGuard(options, log);
+  try {
+    await guard.query('SELECT pg_advisory_lock($1, hashtext($2))', [migrationLockClass, schema]);
+    await guard.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+    await dataSource.initialize();
+    await dataSource.runMigrations({ transaction: 'each' });
+  } catch (error) {
+    if (dataSource.isInitialized) {
+      await dataSource.destroy();
+    }
+    throw error;
+  } finally {
+    await guard.end();
+  }
+  return dataSource;
+}
+
+/** The connection that holds the lock: a session's own, so that a killed process leaves none behind. */
+async function connectGuard({ url, connectTimeoutMs = 30_000 }: PersistenceOptions, log: Logger): Promise<pg.Client> {
+  const giveUpAt = Date.now() + connectTimeoutMs;
+  for (let attempt = 0; ; attempt += 1) {
+    const client = new pg.Client({ connectionString: url, application_name: 'mqtt2go-migrations' });
+    client.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      const { host, pathname } = new URL(url);
+      const reason = error instanceof Error ? error.message || errorCode(error) : String(error);
+      if (!notYetThere.has(errorCode(error) ?? '') || Date.now() >= giveUpAt) {
+        throw new Mqtt2goError('unavailable', `the database ${host}${pathname} cannot be used: ${reason}`, {
+          cause: error,
+        });
+      }
+      if (attempt === 0) {
+        log.warn({ database: `${host}${pathname}`, reason }, 'waiting for the database');
+      }
+      await sleep(connectRetryMs);
+    }
+  }
+}
+
+/** The code of a system or PostgreSQL error; of an AggregateError (two addresses of one name) the first one's. */
+export function errorCode(error: unknown): string | undefined {
+  if (error instanceof AggregateError) {
+    return errorCode(error.errors[0]);
+  }
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return undefined;
+}
+
+/** The statements that would make the schema what the entities say: empty when migrations and entities agree. */
+export async function schemaDifferences(dataSource: DataSource): Promise<string[]> {
+  const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+  return upQueries.map(({ query }) => query);
+}
