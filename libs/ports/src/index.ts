@@ -1,4 +1,5 @@
 export * from './broker-admin/broker-admin.js';
 export * from './broker-admin/broker-copy.js';
+export * from './broker-admin/fake-broker-admin.js';
 export * from './clock/clock.js';
 export * from './key-store/key-store.js';
