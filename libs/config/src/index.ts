@@ -2,3 +2,4 @@ export { decodeKey } from './encryption-key.js';
 export * from './load-config.js';
 export * from './profiles/index.js';
 export type { Environment } from './settings.js';
+export * from './platform-file.js';
