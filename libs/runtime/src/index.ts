@@ -1,1 +1,7 @@
-export {};
+export type { HealthCheck } from './health.js';
+export { createLogger } from './logger.js';
+export { createRegistry } from './metrics.js';
+export * from './run-main.js';
+export * from './serve-operations.js';
+export * from './service-handle.js';
+export * from './start-nest-service.js';

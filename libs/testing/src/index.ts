@@ -1,1 +1,6 @@
-export {};
+export { Clock, FakeClock } from '@mqtt2go/ports';
+export * from './database-cluster.js';
+export * from './loggers.js';
+export * from './test-broker.js';
+export * from './test-database.js';
+export * from './waiting.js';

