@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type Ke
 import { promisify } from 'node:util';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type Der, derNull, oid, sequence } from './der.js';
+import { type PemBlock, splitPem, toPem } from './pem.js';
 
 export type { KeyObject } from 'node:crypto';
 
@@ -46,22 +47,36 @@ export function writePrivateKey(key: KeyObject): string {
  * @throws Mqtt2goError `key_not_accepted`
  */
 export function readPublicKey(pem: string): KeyObject {
-  return readAccepted(() => createPublicKey({ key: pem, format: 'pem', type: 'spki' }));
+  let block: PemBlock | undefined;
+  try {
+    block = splitPem(pem).find(({ label }) => label === 'PUBLIC KEY');
+  } catch (cause) {
+    throw unreadablePublicKey(cause);
+  }
+  if (block === undefined) throw unreadablePublicKey();
+  return readAccepted(Buffer.from(block.der));
 }
 
 /** As {@link readPublicKey}, from DER. */
 export function readPublicKeyDer(der: Uint8Array): KeyObject {
-  return readAccepted(() => createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' }));
+  return readAccepted(Buffer.from(der));
 }
 
 /** PEM SubjectPublicKeyInfo. */
 export function writePublicKey(key: KeyObject): string {
-  return publicHalf(key).export({ type: 'spki', format: 'pem' }).toString();
+  return toPem('PUBLIC KEY', publicKeyDer(key));
 }
+
+/** Exporting a key costs twice a signature, and most keys are written right after they were read. */
+const knownDer = new WeakMap<KeyObject, Buffer<ArrayBuffer>>();
 
 /** DER SubjectPublicKeyInfo. */
 export function publicKeyDer(key: KeyObject): Buffer<ArrayBuffer> {
-  return Buffer.from(publicHalf(key).export({ type: 'spki', format: 'der' }));
+  const known = knownDer.get(key);
+  if (known !== undefined) return known;
+  const der = Buffer.from(publicHalf(key).export({ type: 'spki', format: 'der' }));
+  knownDer.set(key, der);
+  return der;
 }
 
 /** SHA-256 of the DER SubjectPublicKeyInfo: one value per key, 32 bytes. */
@@ -73,18 +88,31 @@ function publicHalf(key: KeyObject): KeyObject {
   return key.type === 'private' ? createPublicKey(key) : key;
 }
 
-function readAccepted(read: () => KeyObject): KeyObject {
+/** How a DER SubjectPublicKeyInfo with a whole, uncompressed point begins, on P-256 and on P-384. */
+const plainPoints = [
+  { length: 91, head: Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex') },
+  { length: 120, head: Buffer.from('3076301006072a8648ce3d020106052b8104002203620004', 'hex') },
+];
+
+function readAccepted(der: Buffer<ArrayBuffer>): KeyObject {
   let key: KeyObject;
   try {
-    key = read();
+    key = createPublicKey({ key: der, format: 'der', type: 'spki' });
   } catch (cause) {
-    throw new Mqtt2goError('key_not_accepted', 'The public key cannot be read: SubjectPublicKeyInfo is needed.', {
-      cause,
-    });
+    throw unreadablePublicKey(cause);
   }
   requireAccepted(key);
-  if (key.asymmetricKeyType !== 'ec') return key;
-  return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
+  if (plainPoints.some(({ length, head }) => der.length === length && der.subarray(0, head.length).equals(head))) {
+    knownDer.set(key, der);
+    return key;
+  }
+  return key.asymmetricKeyType === 'ec' ? createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }) : key;
+}
+
+function unreadablePublicKey(cause?: unknown): Mqtt2goError {
+  return new Mqtt2goError('key_not_accepted', 'The public key cannot be read: SubjectPublicKeyInfo is needed.', {
+    cause,
+  });
 }
 
 /** @throws Mqtt2goError `key_not_accepted` unless it is P-256, P-384, Ed25519 or RSA of 2048 to 8192 bits */

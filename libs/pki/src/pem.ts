@@ -36,8 +36,10 @@ function fromBase64(body: string): Der {
 export function toPem(label: string, der: Uint8Array): string {
   let binary = '';
   for (let at = 0; at < der.length; at += 8192) binary += String.fromCharCode(...der.subarray(at, at + 8192));
-  const body = btoa(binary).replace(/.{64}(?=.)/g, '$&\n');
-  return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
+  const body = btoa(binary);
+  let text = `-----BEGIN ${label}-----\n`;
+  for (let at = 0; at < body.length; at += 64) text += `${body.slice(at, at + 64)}\n`;
+  return `${text}-----END ${label}-----\n`;
 }
 
 /** One text of several PEM texts, each on lines of its own. */
