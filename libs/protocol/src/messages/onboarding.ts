@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { deviceType, displayName, identifier } from '../identifiers.js';
+import { onboardingStateNames } from '../onboarding-states.js';
+import { command, openReport, response } from './define.js';
+import { credential, groupIdList, groupIds, maxGroups, ok, pemBundle, plainTopic, wireName } from './values.js';
+
+/** The port of a broker unless broker data say otherwise. */
+export const defaultBrokerPort = 8883;
+
+export const activateDevice = command({
+  name: 'activateDevice',
+  command: 'activate_device',
+  revision: '1.0',
+  direction: 'controller-to-platform',
+  topics: ['addDevice'],
+  limits: 'onboarding',
+  step: 1,
+  figure: 1,
+  doc: 'The controller asks for a device to be added, by what its label says.',
+  value: z.strictObject({
+    activation_code: identifier,
+    device_id: identifier,
+    device_type: deviceType.optional().describe('From Rev 1.2 on.'),
+  }),
+  reads: z.object({ activation_code: identifier, device_id: identifier, device_type: deviceType.optional() }),
+});
+
+const getBrokerDataWord = z.literal('GET_BROKER_DATA');
+const csr = z.string().min(1).max(8192).describe('PEM PKCS#10, in the csr key mode.');
+
+export const getBrokerData = command({
+  name: 'getBrokerData',
+  command: 'mqtt_credentials',
+  revision: '1.0',
+  direction: 'device-to-platform',
+  topics: ['activation'],
+  limits: 'onboarding',
+  step: 6,
+  figure: 3,
+  doc: 'The device asks the activation broker for the address of its home’s broker and for its certificate.',
+  value: z.union([getBrokerDataWord, z.strictObject({ request: getBrokerDataWord, csr })]),
+  reads: z.preprocess(
+    (value) => (value === 'GET_BROKER_DATA' ? { request: value } : value),
+    z.object({ request: getBrokerDataWord, csr: csr.optional() }),
+  ),
+});
+
+const brokerIp = z
+  .string()
+  .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be an IP address or a host name')
+  .describe('IP address or host name, no scheme.');
+const port = z.int().min(1).max(65_535);
+
+export const brokerData = response({
+  name: 'brokerData',
+  report: 'mqtt_credentials',
+  revision: '1.0',
+  direction: 'platform-to-device',
+  topics: ['activation'],
+  limits: 'onboarding',
+  step: 7,
+  figure: 4,
+  doc: 'Where the home’s broker is, and the device’s certificate with its chain (and its key, if the platform made it).',
+  value: z.strictObject({
+    broker_ip: brokerIp,
+    broker_port: port
+      .refine((value) => value !== defaultBrokerPort, 'is left out when it is 8883')
+      .optional()
+      .describe('Left out when it is 8883.'),
+    device_certificate: pemBundle.describe('PEM bundle in one string.'),
+  }),
+  reads: z.object({
+    broker_ip: brokerIp,
+    broker_port: port.default(defaultBrokerPort),
+    device_certificate: pemBundle,
+    user: credential.optional(),
+    password: credential.optional(),
+  }),
+});
+
+export const getDeviceTopics = command({
+  name: 'getDeviceTopics',
+  command: 'topics',
+  alsoReads: ['topic'],
+  revision: '1.0',
+  direction: 'device-to-platform',
+  topics: ['deviceTopics', 'deviceTopic'],
+  limits: 'onboarding',
+  step: 9,
+  figure: 5,
+  doc: 'The device, on its home’s broker, asks for its topics; it repeats this until it is answered.',
+  value: z.literal('GET_DEVICE_TOPICS'),
+  reads: z.enum(['GET_DEVICE_TOPICS', 'GET_DEVICE_TOPIC']),
+});
+
+export const getDeviceTopic = command({
+  name: 'getDeviceTopic',
+  command: 'topic',
+  revision: '1.2',
+  direction: 'device-to-platform',
+  topics: ['deviceTopic'],
+  limits: 'onboarding',
+  doc: 'The form that Rev 1.2 gives to getDeviceTopics.',
+  value: z.literal('GET_DEVICE_TOPIC'),
+  reads: z.enum(['GET_DEVICE_TOPICS', 'GET_DEVICE_TOPIC']),
+});
+
+export const renameRequest = response({
+  name: 'renameRequest',
+  report: 'rename_device',
+  revision: '1.0',
+  direction: 'platform-to-controller',
+  topics: ['addDevice'],
+  limits: 'onboarding',
+  step: 10,
+  figure: 6,
+  doc: 'The device is there: the controller is asked for its name and group.',
+  value: z.strictObject({ device_type: deviceType, device_id: identifier }),
+  reads: z.object({
+    device_type: deviceType.optional(),
+    device_id: identifier,
+    setup_result: z.unknown().optional(),
+  }),
+});
+
+export const renameDevice = command({
+  name: 'renameDevice',
+  command: 'rename_device',
+  revision: '1.0',
+  direction: 'controller-to-platform',
+  topics: ['addDevice'],
+  limits: 'onboarding',
+  step: 11,
+  figure: 7,
+  doc: 'The person has named the device and put it in a group, or in several.',
+  value: z.strictObject({ device_id: identifier, device_name: displayName, group_id: groupIds }),
+  reads: z.object({ device_id: identifier, device_name: displayName, group_id: groupIdList }),
+});
+
+export const renameDone = response({
+  name: 'renameDone',
+  report: 'rename_device',
+  revision: '1.0',
+  direction: 'platform-to-controller',
+  topics: ['addDevice', 'addUnsupported'],
+  limits: 'onboarding',
+  doc: 'The device has its name and its topics.',
+  value: ok,
+});
+
+const deviceTopicList = z.array(plainTopic).min(1).max(maxGroups);
+
+export const deviceTopics = response({
+  name: 'deviceTopics',
+  report: 'topics',
+  alsoReads: ['topic'],
+  revision: '1.0',
+  direction: 'platform-to-device',
+  topics: ['deviceTopics', 'deviceTopic'],
+  limits: 'onboarding',
+  step: 12,
+  figure: 8,
+  doc: 'The topics that the device subscribes, one for each group it is in.',
+  value: deviceTopicList,
+  reads: z.preprocess((value) => (typeof value === 'string' ? [value] : value), deviceTopicList),
+});
+
+export const deviceTopic = response({
+  name: 'deviceTopic',
+  report: 'topic',
+  revision: '1.2',
+  direction: 'platform-to-device',
+  topics: ['deviceTopic'],
+  limits: 'onboarding',
+  doc: 'The form that Rev 1.2 gives to deviceTopics: one topic alone, as a string; several as a list.',
+  value: z.union([plainTopic, deviceTopicList]),
+  reads: z.preprocess((value) => (typeof value === 'string' ? [value] : value), deviceTopicList),
+});
+
+/** A platform newer than the reader may have further states. */
+const newerStateName = z.string().regex(/^[a-z][a-z-]{0,63}$/);
+
+export const onboardingProgress = response({
+  name: 'onboardingProgress',
+  report: 'activate_device',
+  reportType: 'status',
+  revision: '1.0',
+  direction: 'platform-to-controller',
+  topics: ['addDevice'],
+  limits: 'onboarding',
+  doc: 'How far the device is; an addition of this platform, which a controller may ignore.',
+  value: z.strictObject({ device_id: identifier, state: z.enum(onboardingStateNames) }),
+  reads: z.object({ device_id: identifier, state: newerStateName }),
+});
+
+export const commandRefused = openReport({
+  name: 'commandRefused',
+  reportType: 'command_response',
+  revision: '1.0',
+  direction: 'platform-to-controller',
+  topics: [
+    'addDevice',
+    'addUnsupported',
+    'activation',
+    'wifi',
+    'deviceTopics',
+    'deviceTopic',
+    'userTopics',
+    'homeUsers',
+    'gateway',
+    'group',
+    'device',
+  ],
+  limits: 'onboarding',
+  doc: 'A command was not carried out, and why; on the topic that it came on, to a device as well as to a controller.',
+  value: z.strictObject({ event: z.literal('error'), reason: wireName }),
+  reads: z.object({ event: z.literal('error'), reason: wireName }),
+});

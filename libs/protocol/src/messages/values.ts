@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { groupIdentifier, identifier } from '../identifiers.js';
+
+/** At most so many groups at once. */
+export const maxGroups = 32;
+
+/** A group, or several: what is sent. One is sent as a string, as Rev 1.0 shows it. */
+export const groupIds = z.union([groupIdentifier, z.array(groupIdentifier).min(1).max(maxGroups)]);
+
+/** A group or several, as a list without repetitions: what is read. */
+export const groupIdList = z.preprocess(
+  (value) => (Array.isArray(value) ? [...new Set<unknown>(value)] : [value]),
+  z.array(groupIdentifier).min(1).max(maxGroups),
+);
+
+/** The form in which groups are sent: a string for one, else a list. */
+export function toGroupIds(ids: readonly string[]): string | string[] {
+  const [first] = ids;
+  return ids.length === 1 && first !== undefined ? first : [...ids];
+}
+
+/** What a device may be told or tell: any JSON value; the limits of its topic bound size and depth. */
+export const jsonValue = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.null(),
+  z.array(z.unknown()),
+  z.record(z.string(), z.unknown()),
+]);
+
+/** The name of a command or a report. */
+export const wireName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _');
+
+/** PEM: a certificate, its chain, and a PKCS#8 key if the platform made it. */
+export const pemBundle = z.string().min(1).max(15_000);
+
+/** A topic that a device or user is to subscribe: no wildcard in it. */
+export const plainTopic = z
+  .string()
+  .min(1)
+  .max(400)
+  .regex(/^[^+#\p{Cc}]+$/u, 'must be a topic without wildcards');
+
+/** 1 (most urgent) to 5. */
+export const priorityLevel = z.int().min(1).max(5);
+
+/** A login or a password. */
+export const credential = z.string().min(1).max(256);
+
+export const emailAddress = z.email().max(254);
+
+export const ok = z.literal('ok');
+export const all = z.literal('all');
+
+const maxListed = 10_000;
+export const identifierList = z.array(identifier).max(maxListed);
+export const topicList = z.array(plainTopic).max(maxListed);
+
