@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+/**
+ * Runs one program and runs it anew whenever its sources change.
+ *
+ *   node tools/serve.mjs PROGRAM
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildOnChange, launcher } from './build.mjs';
+import { existingPrograms } from './build-state.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const name = process.argv[2] ?? '';
+const entry = existingPrograms(root)[name];
+if (entry === undefined) {
+  process.stderr.write(`serve: there is no program "${name}"; there are: ${Object.keys(existingPrograms(root)).join(', ')}.\n`);
+  process.exit(2);
+}
+
+const folder = join(root, 'dist', 'serve', name);
+const file = join(folder, 'start.mjs');
+let child;
+let ending = false;
+
+/** Restarts wait for each other: the ports and the data folder of the old process must be free. */
+let turn = Promise.resolve();
+const restart = () => {
+  turn = turn.then(async () => {
+    await stop();
+    if (!ending) start();
+  });
+};
+
+function start() {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, launcher(`./${name}.mjs`, '.cache'));
+  const started = spawn(process.execPath, [file], { cwd: root, stdio: 'inherit' });
+  child = started;
+  started.once('exit', (code, signal) => {
+    if (child === started) child = undefined;
+    if (!ending && code !== 0 && signal === null) say(`ended with ${code}; waiting for a change`);
+  });
+}
+
+async function stop() {
+  if (child === undefined) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const overdue = setTimeout(() => child?.kill('SIGKILL'), 10_000);
+  await ended;
+  clearTimeout(overdue);
+}
+
+function say(line) {
+  process.stdout.write(`serve ${name}: ${line}\n`);
+}
+
+const watcher = buildOnChange({ [name]: entry }, folder, {
+  onBuilt: () => {
+    say(child === undefined ? 'built, starting' : 'built, starting again');
+    restart();
+  },
+  onError: (error) => say(error.message),
+});
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    ending = true;
+    await watcher.close();
+    await turn;
+    await stop();
+    process.exit(0);
+  });
+}
