@@ -19,8 +19,11 @@ export function processMetrics(): Promise<string> {
   return processRegistry.metrics();
 }
 
+/** Of NestJS's servers, whatever their events and states are called. */
+export type MeasuredServer = Pick<Server, 'setOnProcessingStartHook' | 'setOnProcessingEndHook'>;
+
 /** Measures how long a strategy's handlers take, by pattern. */
-export function measureHandlers(servers: readonly Server[], registry: Registry): void {
+export function measureHandlers(servers: readonly MeasuredServer[], registry: Registry): void {
   const seconds = new Histogram({
     name: 'mqtt2go_handler_duration_seconds',
     help: 'Time from the arrival of a bus request to its answer.',

@@ -4,18 +4,19 @@ import { Bus } from '@mqtt2go/messaging';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { CustomTransportStrategy, Server } from '@nestjs/microservices';
+import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { checkHealth, type HealthCheck } from './health.js';
 import { NestLogBridge } from './logger.js';
-import { createRegistry, measureHandlers } from './metrics.js';
+import { createRegistry, type MeasuredServer, measureHandlers } from './metrics.js';
 import type { ServiceHandle } from './service-handle.js';
 
 /** A NestJS strategy of this project: it can be asked how it is, and is told where to log. */
-export type ServiceStrategy = Server & CustomTransportStrategy & { checkHealth?(): void; useLog?(log: Logger): void };
+export type ServiceStrategy = MeasuredServer &
+  CustomTransportStrategy & { checkHealth?(): void; useLog?(log: Logger): void };
 
 export interface HttpOptions {
   readonly host: string;
