@@ -1,4 +1,5 @@
 import { X509Certificate as NodeCertificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { KeyObject } from './keys.js';
 
@@ -53,6 +54,17 @@ export function certificateFingerprint(certificate: string | Uint8Array): string
 /** True if the private key is that of the certificate. */
 export function isKeyOf(privateKey: KeyObject, certificate: string): boolean {
   return parseCertificate(certificate).checkPrivateKey(privateKey);
+}
+
+/** True if the certificate (the first in the text) was signed by the CA. */
+export function isIssuedBy(certificate: string, authority: string): boolean {
+  return parseCertificate(certificate).verify(parseCertificate(authority).publicKey);
+}
+
+/** True if a client that uses any of the host names or IP addresses will find it in the certificate. */
+export function namesAllHosts(certificate: string, hosts: readonly string[]): boolean {
+  const parsed = parseCertificate(certificate);
+  return hosts.every((host) => (isIP(host) === 0 ? parsed.checkHost(host) : parsed.checkIP(host)) !== undefined);
 }
 
 function parseCertificate(certificate: string | Uint8Array): NodeCertificate {

@@ -15,9 +15,11 @@ export {
   type KeyAlgorithm,
   type KeyObject,
   type KeyPair,
+  privateKeyDer,
   publicKeyDer,
   publicKeyHash,
   readPrivateKey,
+  readPrivateKeyDer,
   readPublicKey,
   writePrivateKey,
   writePublicKey,
@@ -26,6 +28,6 @@ export * from './password.js';
 export { joinPem, type PemBlock, splitPem, toPem } from './pem.js';
 export * from './request.js';
 export { type CrlEntry, type RevocationReason, revocationReasons } from './revocation-list.js';
-export { createEncryptionKey, SecretBox } from './secret-box.js';
+export { createEncryptionKey, type EncryptionKey, SecretBox } from './secret-box.js';
 export { createSerialNumber } from './serial-number.js';
 export * from './validity.js';

@@ -41,6 +41,16 @@ export function writePrivateKey(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
+/** DER PKCS#8, unencrypted: the form that is sealed for the database. */
+export function privateKeyDer(key: KeyObject): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(key.export({ type: 'pkcs8', format: 'der' }));
+}
+
+/** The key that {@link privateKeyDer} wrote. */
+export function readPrivateKeyDer(der: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
+}
+
 /**
  * Reads a public key in PEM SubjectPublicKeyInfo and checks that its type and size are accepted. The key
  * comes out in one form whatever it went in as: a compressed point would otherwise pass as another key.

@@ -6,6 +6,9 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const keyBytes = 32;
 
+/** 32 bytes, as such or in base64. */
+export type EncryptionKey = string | Uint8Array;
+
 /**
  * Encrypts secrets for the database: AES-256-GCM, as `version (1) | nonce (12) | ciphertext | tag (16)`. The name under
  * which a secret is kept is authenticated with it, so that one row's secret cannot be put in another's place.
@@ -14,10 +17,10 @@ export class SecretBox {
   readonly #key: KeyObject;
 
   /**
-   * @param key 32 bytes in base64
+   * @param key 32 bytes, as such or in base64
    * @throws Mqtt2goError `configuration_invalid`
    */
-  constructor(key: string) {
+  constructor(key: EncryptionKey) {
     this.#key = createSecretKey(readEncryptionKey(key, 'The encryption key'));
   }
 
@@ -61,11 +64,14 @@ export function createEncryptionKey(): string {
 }
 
 /** @throws Mqtt2goError `configuration_invalid`; the key itself is never told */
-export function readEncryptionKey(key: string, what: string): Buffer {
-  const text = key.trim();
-  const bytes = Buffer.from(text, 'base64');
-  if (!/^[A-Za-z0-9+/]{43}=?$/.test(text) || bytes.length !== keyBytes) {
+export function readEncryptionKey(key: EncryptionKey, what: string): Uint8Array {
+  const bytes = typeof key === 'string' ? fromBase64(key.trim()) : key;
+  if (bytes?.length !== keyBytes) {
     throw new Mqtt2goError('configuration_invalid', `${what} has to be ${keyBytes} bytes in base64.`);
   }
   return bytes;
+}
+
+function fromBase64(text: string): Uint8Array | undefined {
+  return /^[A-Za-z0-9+/]{43}=?$/.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
