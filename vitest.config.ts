@@ -4,22 +4,27 @@ import { defineConfig } from 'vitest/config';
 /** As in tsconfig.base.json: packages of the workspace are read from their sources. */
 const conditions = ['@mqtt2go/source', 'node', 'default'];
 
-export default defineConfig({
+/** The projects take it one by one and not by `extends`, which would run the global setup once more for each. */
+const shared = {
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['node', 'default'] } },
+};
+const habits = { pool: 'forks', restoreMocks: true, unstubEnvs: true } as const;
+
+export default defineConfig({
+  ...shared,
   test: {
-    reporters: ['./tools/vitest-reporter.mjs'],
-    pool: 'forks',
+    // One database server for the whole run.
+    globalSetup: ['./libs/testing/src/global-setup.ts'],
     maxWorkers: Math.max(2, availableParallelism() - 1),
     passWithNoTests: false,
-    unstubEnvs: true,
-    restoreMocks: true,
+    reporters: ['./tools/vitest-reporter.mjs'],
     projects: [
       {
-        extends: true,
+        ...shared,
         test: {
+          ...habits,
           name: 'unit',
-          globalSetup: ['./libs/testing/src/global-setup.ts'],
           include: [
             'libs/**/*.spec.ts',
             'plugins/**/*.spec.ts',
@@ -31,8 +36,9 @@ export default defineConfig({
         },
       },
       {
-        extends: true,
+        ...shared,
         test: {
+          ...habits,
           // Whole programs on real sockets, databases and signals: one file after the other, after the unit tests.
           name: 'e2e',
           include: ['apps/*/test/**/*.{e2e,spec}.ts'],

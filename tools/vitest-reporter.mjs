@@ -21,7 +21,7 @@ export default class SummaryReporter extends DefaultReporter {
   sumUp(code) {
     const { passed, failed, skipped } = this.counts;
     if (failed > 0 || passed === 0) process.exitCode = code === 0 || code === undefined ? 1 : code;
-    const broken = failed === 0 && passed > 0 && code !== 0 && code !== undefined ? 1 : 0;
+    const broken = failed === 0 && code !== 0 && code !== undefined ? 1 : 0;
     writeSync(1, `${passed} passed, ${failed + broken} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   }
 }
