@@ -7,8 +7,9 @@ const service = 'topic-generator';
 
 /**
  * Lets a device that is being added come to its home's broker with this certificate, to
- * `<device_id>/topics` and nothing else; in force when answered. A device of another home is refused
- * with device_already_active. Re-adding in the same home forgets the earlier groups and certificates.
+ * `<device_id>/topics` and nothing else; in force when answered. A device that works in the same home keeps its
+ * groups and certificates until `assign-topics` completes the new onboarding. Errors: device_already_active for a
+ * device that has a name in another home, unknown_home, certificate_revoked.
  */
 export const admitDevice = contract({
   service,
@@ -25,7 +26,10 @@ export const admitDevice = contract({
   output: z.object({}),
 });
 
-/** Puts a device in its groups (made where they are new); answers its topics, in force. Errors: unknown_device. */
+/**
+ * Puts a device in its groups (made where they are new) and completes its newest admission, dropping the
+ * certificates of earlier ones; answers its topics, in force. Errors: unknown_device, invalid_identifier.
+ */
 export const assignTopics = contract({
   service,
   verb: 'assign-topics',
@@ -43,7 +47,10 @@ export const withdrawDevice = contract({
   output: z.object({}),
 });
 
-/** Removes a certificate (or, without one, the device) from the brokers at once: live sessions are closed. */
+/**
+ * Removes certificates from the brokers at once: live sessions are closed, and they can never be admitted again. Without
+ * serial numbers the device itself is removed, and can be added to any home afterwards.
+ */
 export const revokeAccess = contract({
   service,
   verb: 'revoke-access',
@@ -52,7 +59,7 @@ export const revokeAccess = contract({
   output: z.object({}),
 });
 
-/** Makes (or gives a new password to) a controller of a home; the home and gateway exist from then on. */
+/** Makes (or gives a new password to) a controller of a home; the home and gateway exist from then on. Errors: conflict. */
 export const createController = contract({
   service,
   verb: 'create-controller',

@@ -101,10 +101,21 @@ describe('BrokerCopy', () => {
     };
     await broker.lost();
     expect([...broker.copy.keys()].sort()).toEqual(['lamp', 'plug']);
-    stop();
+    await stop();
     broker.copy.clear();
     await broker.lost();
     expect(broker.copy.size).toBe(0);
+  });
+
+  it('waits for a rebuild that runs when it stops', async () => {
+    const truth = new Truth();
+    const broker = new SlowBroker();
+    const stop = new BrokerCopy(broker, truth).keep();
+    truth.rows.set('lamp', activation('lamp', 'A'));
+    const rebuilt = broker.lost();
+    await stop();
+    expect(broker.copy.size).toBe(1);
+    await rebuilt;
   });
 
   it('passes on that the broker does not confirm', async () => {

@@ -24,9 +24,21 @@ export class BrokerCopy {
     this.#source = source;
   }
 
-  /** Rebuilds the copy whenever the broker is found without it. Returns the way to stop. */
-  keep(): () => void {
-    return this.#admin.onCopyLost(() => this.rebuild());
+  /**
+   * Rebuilds the copy whenever the broker is found without it.
+   * @returns the way to stop, which waits for a rebuild that runs
+   */
+  keep(): () => Promise<void> {
+    const running = new Set<Promise<void>>();
+    const stop = this.#admin.onCopyLost(async () => {
+      const rebuild = this.rebuild();
+      running.add(rebuild);
+      await rebuild.finally(() => running.delete(rebuild));
+    });
+    return async () => {
+      stop();
+      await Promise.allSettled(running);
+    };
   }
 
   /**

@@ -1,0 +1,134 @@
+import { errorCode } from '@mqtt2go/persistence';
+import { BrokerCopy, Clock } from '@mqtt2go/ports';
+import { Mqtt2goError, topics } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { Homes } from '../homes/homes.js';
+import { type Admission, DeviceRecords } from './device-records.js';
+
+const foreignKeyViolation = '23503';
+
+/**
+ * Which device may come to its home's broker, with which certificates and where to. Each change is
+ * stored and committed, then put to the broker, then answered: who gets no answer repeats the call.
+ */
+@Injectable()
+export class DeviceAccess {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly homes: Homes,
+    private readonly copy: BrokerCopy,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Lets a device that is being added in with its new certificate. What it has (other certificates, groups,
+   * gateway) stays until it is named: adding a working device again, and leaving it at that, cuts off nothing.
+   * @throws Mqtt2goError `device_already_active` if it has a name in another home; `certificate_revoked` if this
+   * certificate was dropped before; `unknown_home` without such a gateway; `unavailable` without the broker
+   */
+  async admit(admission: Admission): Promise<void> {
+    const { deviceId, homeId, onboardingId } = admission;
+    await this.transaction(async (manager) => {
+      const nowMs = this.clock.now();
+      const records = new DeviceRecords(manager);
+      const device = await records.lockOrCreate(admission);
+      const isElsewhere = device.homeId !== homeId;
+      if (isElsewhere && device.namedOnboardingId !== null) throw new Mqtt2goError('device_already_active');
+      const outcome = await records.addCertificate(admission, nowMs);
+      if (outcome === 'dropped') throw new Mqtt2goError('certificate_revoked');
+      if (outcome === 'known') return;
+      if (isElsewhere) {
+        // Never named there, so it was only being added: whoever proved its code last has it.
+        await records.dropOthers(deviceId, onboardingId, nowMs);
+        await records.update(deviceId, { ...device, ...admission, pendingOnboardingId: onboardingId });
+      } else if (device.pendingOnboardingId !== onboardingId) {
+        await records.update(deviceId, { ...device, pendingOnboardingId: onboardingId });
+      }
+    });
+    await this.syncDevice(deviceId);
+  }
+
+  /**
+   * Puts a device in exactly these groups and completes its pending onboarding: certificates of earlier ones
+   * are dropped. Returns its topics, one for each group in the order given.
+   * @throws Mqtt2goError `unknown_device`; `invalid_identifier` for a group that cannot stand in a topic;
+   * `unavailable` without the broker
+   */
+  async assignTopics(deviceId: string, groupIds: readonly string[]): Promise<string[]> {
+    const groups = [...new Set(groupIds)];
+    const assigned = await this.transaction(async (manager) => {
+      const records = new DeviceRecords(manager);
+      const before = await records.lock(deviceId);
+      if (before === undefined) throw new Mqtt2goError('unknown_device');
+      const pending = before.pendingOnboardingId;
+      const admission = pending === null ? undefined : await records.admissionOf(deviceId, pending);
+      const completed = admission === undefined ? null : pending;
+      const namedOnboardingId = completed ?? before.namedOnboardingId;
+      if (namedOnboardingId === null) throw new Mqtt2goError('unknown_device', 'Nothing admits the device any more.');
+      const after = { ...before, ...admission, pendingOnboardingId: null, namedOnboardingId };
+      const { homeId, gatewayId, deviceType } = after;
+      const built = groups.map((groupId) => topics.device.build({ homeId, gatewayId, groupId, deviceType, deviceId }));
+      await this.homes.ensureGroups(manager, homeId, groups);
+      await records.replaceGroups(deviceId, groups);
+      await records.update(deviceId, after);
+      if (completed !== null) await records.dropOthers(deviceId, completed, this.clock.now());
+      return built;
+    });
+    await this.syncDevice(deviceId);
+    return assigned;
+  }
+
+  /**
+   * Takes back what one onboarding admitted: its certificates, and the device if nothing else has made it one
+   * of the home's. A later admission stays; unknown ones are fine.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async withdraw(onboardingId: string, deviceId: string): Promise<void> {
+    await this.transaction(async (manager) => {
+      const records = new DeviceRecords(manager);
+      const device = await records.lock(deviceId);
+      const dropped = await records.dropAdmission(deviceId, onboardingId, this.clock.now());
+      if (device === undefined || (dropped === 0 && device.pendingOnboardingId !== onboardingId)) return;
+      const remaining = await records.newestAdmission(deviceId);
+      const isNamedEarlier = device.namedOnboardingId !== null && device.namedOnboardingId !== onboardingId;
+      if (remaining === null && !isNamedEarlier) {
+        await records.delete(deviceId);
+      } else if (device.pendingOnboardingId === onboardingId) {
+        await records.update(deviceId, { ...device, pendingOnboardingId: isNamedEarlier ? null : remaining });
+      }
+    });
+    await this.syncDevice(deviceId);
+  }
+
+  /**
+   * Turns certificates away from now on and closes the sessions that use them. Without serial numbers the
+   * device itself goes: it belongs to no home any more and can be added anywhere.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async revoke(deviceId: string, serialNumbers: readonly string[]): Promise<void> {
+    await this.transaction(async (manager) => {
+      const records = new DeviceRecords(manager);
+      await records.lock(deviceId);
+      if (serialNumbers.length > 0) {
+        await records.dropSerials(deviceId, serialNumbers, this.clock.now());
+      } else {
+        await records.dropAll(deviceId, this.clock.now());
+        await records.delete(deviceId);
+      }
+    });
+    await this.syncDevice(deviceId);
+  }
+
+  private async syncDevice(deviceId: string): Promise<void> {
+    await this.copy.sync([{ kind: 'device', id: deviceId }]);
+  }
+
+  private async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    try {
+      return await this.dataSource.transaction(work);
+    } catch (error) {
+      throw errorCode(error) === foreignKeyViolation ? new Mqtt2goError('unknown_home', undefined, { cause: error }) : error;
+    }
+  }
+}

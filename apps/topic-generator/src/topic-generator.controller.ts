@@ -1,0 +1,65 @@
+import { Answers, topicGenerator } from '@mqtt2go/messaging';
+import { Controller } from '@nestjs/common';
+import type { z } from 'zod';
+import { ControllerUrl } from './controllers/controller-url.js';
+import { Controllers } from './controllers/controllers.js';
+import { DeviceAccess } from './devices/device-access.js';
+import { Homes } from './homes/homes.js';
+
+/** The service's part of the bus. */
+@Controller()
+export class TopicGeneratorController {
+  constructor(
+    private readonly homes: Homes,
+    private readonly devices: DeviceAccess,
+    private readonly controllers: Controllers,
+    private readonly controllerUrl: ControllerUrl,
+  ) {}
+
+  @Answers(topicGenerator.admitDevice)
+  async admitDevice(admission: z.output<typeof topicGenerator.admitDevice.input>): Promise<Record<string, never>> {
+    await this.devices.admit(admission);
+    return {};
+  }
+
+  @Answers(topicGenerator.assignTopics)
+  async assignTopics({
+    deviceId,
+    groupIds,
+  }: z.output<typeof topicGenerator.assignTopics.input>): Promise<{ topics: string[] }> {
+    return { topics: await this.devices.assignTopics(deviceId, groupIds) };
+  }
+
+  @Answers(topicGenerator.withdrawDevice)
+  async withdrawDevice({
+    onboardingId,
+    deviceId,
+  }: z.output<typeof topicGenerator.withdrawDevice.input>): Promise<Record<string, never>> {
+    await this.devices.withdraw(onboardingId, deviceId);
+    return {};
+  }
+
+  @Answers(topicGenerator.revokeAccess)
+  async revokeAccess({
+    deviceId,
+    serialNumbers,
+  }: z.output<typeof topicGenerator.revokeAccess.input>): Promise<Record<string, never>> {
+    await this.devices.revoke(deviceId, serialNumbers);
+    return {};
+  }
+
+  @Answers(topicGenerator.createController)
+  async createController(
+    request: z.output<typeof topicGenerator.createController.input>,
+  ): Promise<{ username: string; password: string; url: string }> {
+    return { ...(await this.controllers.create(request)), url: this.controllerUrl.value };
+  }
+
+  @Answers(topicGenerator.hasGateway)
+  async hasGateway({
+    homeId,
+    gatewayId,
+  }: z.output<typeof topicGenerator.hasGateway.input>): Promise<{ exists: boolean }> {
+    return { exists: await this.homes.hasGateway(homeId, gatewayId) };
+  }
+}

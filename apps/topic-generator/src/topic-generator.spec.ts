@@ -1,0 +1,392 @@
+import type { ControllerPrincipal, DevicePrincipal } from '@mqtt2go/access';
+import { Bus, topicGenerator } from '@mqtt2go/messaging';
+import { openDataSource, schemaDifferences } from '@mqtt2go/persistence';
+import { verifyPassword } from '@mqtt2go/pki';
+import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
+import type { ServiceHandle } from '@mqtt2go/runtime';
+import { createTestDatabase, silentLogger, startTestBroker, type TestBroker, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { entities } from './entities.js';
+import { migrations } from './migrations/index.js';
+import { schema } from './schema.js';
+import { startTopicGenerator } from './start-topic-generator.js';
+
+const first = '00000000-0000-4000-8000-000000000001';
+const second = '00000000-0000-4000-8000-000000000002';
+
+describe('the topic generator', () => {
+  let database: TestDatabase;
+  let broker: TestBroker;
+  let admin: FakeBrokerAdmin;
+  let service: ServiceHandle;
+  let bus: Bus;
+  let count = 0;
+  let homeId: string;
+  let deviceId: string;
+
+  const start = (): Promise<ServiceHandle> =>
+    startTopicGenerator({
+      log: silentLogger,
+      clock: new FakeClock(),
+      databaseUrl: database.url,
+      poolSize: 5,
+      busLink: broker.link('topic-generator'),
+      brokerAdmin: admin,
+      controllerUrl: 'wss://home.example:8884',
+    });
+
+  const admission = (
+    changes: Partial<z.input<typeof topicGenerator.admitDevice.input>> = {},
+  ): z.input<typeof topicGenerator.admitDevice.input> => ({
+    onboardingId: first,
+    deviceId,
+    homeId,
+    gatewayId: 'gw',
+    deviceType: 'socket',
+    serialNumber: 'AA01',
+    ...changes,
+  });
+  const admit = (changes: Parameters<typeof admission>[0] = {}) =>
+    bus.call(topicGenerator.admitDevice, admission(changes), { retries: 0 });
+  const assign = (...groupIds: string[]) => bus.call(topicGenerator.assignTopics, { deviceId, groupIds }, { retries: 0 });
+  const withdraw = (onboardingId: string) => bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId });
+  const revoke = (...serialNumbers: string[]) => bus.call(topicGenerator.revokeAccess, { deviceId, serialNumbers });
+  const makeHome = (home: string, gatewayId = 'gw') =>
+    bus.call(topicGenerator.createController, { homeId: home, gatewayId });
+
+  const onBroker = (): DevicePrincipal | undefined => {
+    const principal = admin.principals.get(`device/${deviceId}`);
+    return principal?.kind === 'device' ? principal : undefined;
+  };
+  const controllerOnBroker = (username: string): ControllerPrincipal | undefined => {
+    const principal = admin.principals.get(`controller/${username}`);
+    return principal?.kind === 'controller' ? principal : undefined;
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    broker = await startTestBroker();
+    admin = new FakeBrokerAdmin();
+    service = await start();
+    bus = new Bus(broker.link('test'));
+    await waitFor(() => {
+      try {
+        bus.checkHealth();
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  });
+
+  afterAll(async () => {
+    await bus.close();
+    await service.stop();
+    await broker.close();
+    await database.drop();
+  });
+
+  beforeEach(async () => {
+    count += 1;
+    homeId = `home-${count}`;
+    deviceId = `device-${count}`;
+    await makeHome(homeId);
+  });
+
+  afterEach(() => {
+    admin.isAway = false;
+  });
+
+  it('has migrations that make what the entities say', async () => {
+    const dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+    try {
+      expect(await schemaDifferences(dataSource)).toEqual([]);
+    } finally {
+      await dataSource.destroy();
+    }
+  });
+
+  it('is healthy and has metrics', async () => {
+    expect(await service.health()).toMatchObject({ name: 'topic-generator', status: 'up' });
+    expect(await service.metrics()).toContain('mqtt2go_handler_duration_seconds');
+  });
+
+  describe('homes and controllers', () => {
+    it('knows the gateways that a controller was made for', async () => {
+      const ask = (home: string, gatewayId: string) => bus.call(topicGenerator.hasGateway, { homeId: home, gatewayId });
+      expect(await ask(homeId, 'gw')).toEqual({ exists: true });
+      expect(await ask(homeId, 'other')).toEqual({ exists: false });
+      expect(await ask('nowhere', 'gw')).toEqual({ exists: false });
+    });
+
+    it('makes a controller with a random password and keeps its hash only', async () => {
+      const made = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', role: 'guest' });
+      expect(made.url).toBe('wss://home.example:8884');
+      expect(made.username.startsWith(`${homeId}.`)).toBe(true);
+      const stored = controllerOnBroker(made.username);
+      expect(stored).toMatchObject({ homeId, gatewayId: 'gw', role: 'guest' });
+      expect(stored && (await verifyPassword(made.password, stored.password))).toBe(true);
+      expect(JSON.stringify(stored)).not.toContain(made.password);
+    });
+
+    it('gives the controller of a name a new password and closes the sessions of the old one', async () => {
+      const input = { homeId, gatewayId: 'gw', username: `app-${count}` };
+      const before = await bus.call(topicGenerator.createController, input);
+      const session = admin.connect({ key: { kind: 'controller', id: before.username } });
+      const after = await bus.call(topicGenerator.createController, input);
+      expect(after.password).not.toBe(before.password);
+      expect(session?.open).toBe(false);
+    });
+
+    it('does not give a controller of one home to another', async () => {
+      const username = `app-${count}`;
+      await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', username });
+      const other = { homeId: `${homeId}-b`, gatewayId: 'gw', username };
+      await expect(bus.call(topicGenerator.createController, other)).rejects.toMatchObject({ code: 'conflict' });
+      expect(controllerOnBroker(username)?.homeId).toBe(homeId);
+      expect(await bus.call(topicGenerator.hasGateway, other)).toEqual({ exists: false });
+    });
+
+    it('makes up a user name that is an identifier for the longest home id too', async () => {
+      const long = 'h'.repeat(64);
+      const { username } = await makeHome(long);
+      expect(username).toMatch(/^[A-Za-z0-9_.-]{1,64}$/);
+    });
+  });
+
+  describe('admitting', () => {
+    it('lets a new device to its topics and nothing else', async () => {
+      await admit();
+      expect(onBroker()).toEqual({
+        kind: 'device',
+        id: deviceId,
+        homeId,
+        gatewayId: 'gw',
+        deviceType: 'socket',
+        groupIds: [],
+        certificateSerials: ['AA01'],
+      });
+      const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
+      expect(session?.may('subscribe', `${deviceId}/topics`)).toBe(true);
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(false);
+    });
+
+    it('does the same once when asked twice', async () => {
+      await Promise.all([admit(), admit()]);
+      await admit();
+      expect(onBroker()?.certificateSerials).toEqual(['AA01']);
+    });
+
+    it('refuses a home or gateway that is not there', async () => {
+      await expect(admit({ homeId: 'nowhere' })).rejects.toMatchObject({ code: 'unknown_home' });
+      await expect(admit({ gatewayId: 'other' })).rejects.toMatchObject({ code: 'unknown_home' });
+      expect(onBroker()).toBeUndefined();
+    });
+
+    it('refuses a device that has a name in another home', async () => {
+      await makeHome(`${homeId}-b`);
+      await admit();
+      await assign('kitchen');
+      const theft = admit({ onboardingId: second, homeId: `${homeId}-b`, serialNumber: 'BB02' });
+      await expect(theft).rejects.toMatchObject({ code: 'device_already_active' });
+      expect(onBroker()).toMatchObject({ homeId, certificateSerials: ['AA01'] });
+    });
+
+    it('moves a device that was never named to the home that adds it last', async () => {
+      await makeHome(`${homeId}-b`);
+      await admit();
+      await admit({ onboardingId: second, homeId: `${homeId}-b`, serialNumber: 'BB02' });
+      expect(onBroker()).toMatchObject({ homeId: `${homeId}-b`, certificateSerials: ['BB02'] });
+      await withdraw(first);
+      expect(onBroker()).toMatchObject({ homeId: `${homeId}-b`, certificateSerials: ['BB02'] });
+    });
+
+    it('goes on where it stopped when the broker was away', async () => {
+      admin.isAway = true;
+      await expect(admit()).rejects.toMatchObject({ code: 'unavailable' });
+      admin.isAway = false;
+      await admit();
+      expect(onBroker()?.certificateSerials).toEqual(['AA01']);
+    });
+
+    it('does not bring back a certificate that was revoked before it was admitted', async () => {
+      await revoke('AA01');
+      await expect(admit()).rejects.toMatchObject({ code: 'certificate_revoked' });
+      expect(onBroker()).toBeUndefined();
+    });
+
+    it.each(['a/b', 'a+', '#', '$x', 'a b', '', 'x'.repeat(65)])('refuses the device id %j', async (id) => {
+      await expect(admit({ deviceId: id })).rejects.toMatchObject({ code: 'malformed_message' });
+    });
+  });
+
+  describe('naming', () => {
+    it('gives one topic for each group, in force when answered', async () => {
+      await admit();
+      expect(await assign('kitchen', 'all')).toEqual({
+        topics: [`${homeId}/gw/kitchen/socket/${deviceId}`, `${homeId}/gw/all/socket/${deviceId}`],
+      });
+      expect(onBroker()?.groupIds).toEqual(['all', 'kitchen']);
+      const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(true);
+    });
+
+    it('answers the same when asked twice, and names a group once', async () => {
+      await admit();
+      const topics = [`${homeId}/gw/kitchen/socket/${deviceId}`];
+      expect(await assign('kitchen', 'kitchen')).toEqual({ topics });
+      expect(await assign('kitchen', 'kitchen')).toEqual({ topics });
+    });
+
+    it('moves a named device to other groups', async () => {
+      await admit();
+      await assign('kitchen');
+      await assign('cellar');
+      expect(onBroker()).toMatchObject({ groupIds: ['cellar'], certificateSerials: ['AA01'] });
+    });
+
+    it('refuses a device that nobody admitted', async () => {
+      await expect(assign('kitchen')).rejects.toMatchObject({ code: 'unknown_device' });
+    });
+  });
+
+  describe('adding a working device again', () => {
+    beforeEach(async () => {
+      await makeHome(homeId, 'gw2');
+      await admit();
+      await assign('kitchen');
+      await admit({ onboardingId: second, serialNumber: 'BB02', gatewayId: 'gw2', deviceType: 'light' });
+    });
+
+    it('leaves it working until it is named', async () => {
+      expect(onBroker()).toMatchObject({
+        gatewayId: 'gw',
+        deviceType: 'socket',
+        groupIds: ['kitchen'],
+        certificateSerials: ['AA01', 'BB02'],
+      });
+    });
+
+    it('goes back to what it was when the onboarding is withdrawn', async () => {
+      await withdraw(second);
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw', groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+    });
+
+    it('drops the earlier certificates with the new name', async () => {
+      const old = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
+      expect(await assign('hall')).toEqual({ topics: [`${homeId}/gw2/hall/light/${deviceId}`] });
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw2', groupIds: ['hall'], certificateSerials: ['BB02'] });
+      expect(old?.open).toBe(false);
+    });
+
+    it('does not take an admission that comes late for a new one', async () => {
+      await assign('hall');
+      await expect(admit()).rejects.toMatchObject({ code: 'certificate_revoked' });
+      await admit({ onboardingId: second, serialNumber: 'BB02', gatewayId: 'gw2', deviceType: 'light' });
+      expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+    });
+  });
+
+  describe('withdrawing', () => {
+    it('forgets a device that was never named', async () => {
+      await admit();
+      await withdraw(first);
+      await withdraw(first);
+      expect(onBroker()).toBeUndefined();
+      await expect(assign('kitchen')).rejects.toMatchObject({ code: 'unknown_device' });
+    });
+
+    it('leaves a later admission', async () => {
+      await admit();
+      await admit({ onboardingId: second, serialNumber: 'BB02' });
+      await withdraw(first);
+      expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+      await assign('kitchen');
+      expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+    });
+
+    it('falls back on an earlier admission that is still open', async () => {
+      await admit();
+      await admit({ onboardingId: second, serialNumber: 'BB02' });
+      await withdraw(second);
+      await assign('kitchen');
+      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+    });
+
+    it('knows nothing of what it never admitted', async () => {
+      await withdraw(first);
+      expect(onBroker()).toBeUndefined();
+    });
+  });
+
+  describe('revoking', () => {
+    it('closes the session of the certificate and leaves the other one', async () => {
+      await admit();
+      await admit({ onboardingId: second, serialNumber: 'BB02' });
+      const bad = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
+      await revoke('AA01');
+      expect(bad?.open).toBe(false);
+      expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+    });
+
+    it('takes a device without certificates off the broker but not out of its home', async () => {
+      await makeHome(`${homeId}-b`);
+      await admit();
+      await assign('kitchen');
+      await revoke('AA01');
+      expect(onBroker()).toBeUndefined();
+      const theft = admit({ onboardingId: second, homeId: `${homeId}-b`, serialNumber: 'BB02' });
+      await expect(theft).rejects.toMatchObject({ code: 'device_already_active' });
+      await withdraw(second);
+      await expect(theft).rejects.toMatchObject({ code: 'device_already_active' });
+    });
+
+    it('frees the device for another home when the device itself is removed', async () => {
+      await makeHome(`${homeId}-b`);
+      await admit();
+      await assign('kitchen');
+      await revoke();
+      expect(onBroker()).toBeUndefined();
+      await admit({ onboardingId: second, homeId: `${homeId}-b`, serialNumber: 'BB02' });
+      expect(onBroker()).toMatchObject({ homeId: `${homeId}-b`, groupIds: [], certificateSerials: ['BB02'] });
+    });
+  });
+
+  it('takes many devices at once', async () => {
+    const ids = Array.from({ length: 60 }, (_, n) => `many-${count}-${n}`);
+    await Promise.all(ids.map((id) => admit({ deviceId: id })));
+    expect(ids.every((id) => admin.principals.has(`device/${id}`))).toBe(true);
+  });
+
+  it('gives a broker that lost its copy all of it again, page by page', async () => {
+    await admit();
+    const { username } = await makeHome(homeId);
+    const dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+    await dataSource.query(
+      `INSERT INTO device (device_id, home_id, gateway_id, device_type)
+       SELECT 'page-' || n, $1, 'gw', 'light' FROM generate_series(1, 2500) AS n`,
+      [homeId],
+    );
+    await dataSource.query(
+      `INSERT INTO device_certificate (device_id, serial_number)
+       SELECT 'page-' || n, 'AA' FROM generate_series(1, 2499) AS n`,
+    );
+    await dataSource.destroy();
+    await admin.loseCopy();
+    const names = [...admin.principals.keys()];
+    expect(names.filter((name) => name.startsWith('device/page-'))).toHaveLength(2_499);
+    expect(onBroker()?.certificateSerials).toEqual(['AA01']);
+    expect(controllerOnBroker(username)?.role).toBe('administrator');
+  });
+
+  it('knows everything after a restart', async () => {
+    await admit();
+    await assign('kitchen');
+    await service.stop();
+    admin = new FakeBrokerAdmin();
+    service = await start();
+    await waitFor(() => onBroker());
+    expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+  });
+});
