@@ -1,15 +1,11 @@
-import { identifier } from '@mqtt2go/protocol';
-import { utilityDeviceTypes } from './device-types.js';
+import { isUtilityDeviceType, topics } from '@mqtt2go/protocol';
 import type { Action, BrokerRole, ControllerPrincipal, DevicePrincipal, Principal, ServiceName } from './principals.js';
 import { covers, type Levels, parseFilter, parseTopic } from './topic-filter.js';
 import {
   accessControlResponseTopic,
   accessControlTopic,
-  activation,
-  addDevice,
-  deviceTopic,
   homeTree,
-  inBothForms,
+  patternsOf,
   topicQueries,
 } from './topic-patterns.js';
 
@@ -71,55 +67,50 @@ function grantsOf(principal: Principal, broker: BrokerRole, busRequests: readonl
       return broker === 'home' ? deviceGrants(principal) : nothing;
     case 'controller':
       return broker === 'home' ? controllerGrants(principal) : nothing;
-    case 'activation':
-      if (broker !== 'activation' || !areIdentifiers(principal.id, principal.activationCode)) return nothing;
-      return { ...both([activation(principal.activationCode)]), untilMs: principal.expiresAtMs };
+    case 'activation': {
+      if (broker !== 'activation') return nothing;
+      const { activationCode, expiresAtMs } = principal;
+      return { ...both(() => topics.activation.filters({ activationCode })), untilMs: expiresAtMs };
+    }
   }
 }
 
-function deviceGrants(device: DevicePrincipal): Grants {
-  const { id, homeId, gatewayId, deviceType, groupIds } = device;
-  if (!areIdentifiers(id, homeId, gatewayId, deviceType, ...groupIds)) return nothing;
-  return both([
+function deviceGrants({ id, homeId, gatewayId, deviceType, groupIds }: DevicePrincipal): Grants {
+  return both(() => [
     ...topicQueries(id),
-    ...groupIds.map((groupId) => deviceTopic(homeId, gatewayId, groupId, deviceType, id)),
+    ...groupIds.flatMap((groupId) => topics.device.filters({ homeId, gatewayId, groupId, deviceType, deviceId: id })),
   ]);
 }
 
-/** The levels of {@link deviceTopic}, counted from the end so that a leading slash does not matter. */
-const typeLevelFromEnd = -2;
-
-function controllerGrants(controller: ControllerPrincipal): Grants {
-  const { id, homeId, gatewayId, role } = controller;
-  if (!areIdentifiers(id, homeId, gatewayId)) return nothing;
-  // A home can be called as somebody else's device is: `<home>/topics` is that device's, not the home's.
-  const except = topicQueries(homeId).flatMap(inBothForms);
+function controllerGrants({ homeId, role }: ControllerPrincipal): Grants {
   switch (role) {
     case 'administrator':
-      return { ...both([homeTree(homeId)]), except };
+      // A home can be called as somebody else's device is: `<home>/topics` is that device's, not the home's.
+      return { ...both(() => homeTree(homeId)), except: patternsOf(() => topicQueries(homeId)) };
     case 'family_member':
-      return both([deviceTopic(homeId)]);
-    case 'guest': {
-      const devices = both([deviceTopic(homeId)]);
-      return {
-        ...devices,
-        also: (levels) => {
-          const type = levels.at(typeLevelFromEnd) ?? '';
-          return type === '+' || utilityDeviceTypes.has(type);
-        },
-      };
-    }
+      return both(() => topics.device.filters({ homeId }));
+    case 'guest':
+      return { ...both(() => topics.device.filters({ homeId })), also: isOfUtilityType };
   }
+}
+
+/** Counted from the end of a device's topic, so that a leading slash does not matter. */
+const typeLevel = topics.device.params.indexOf('deviceType') - topics.device.params.length;
+
+/** A filter over all types passes here: what it delivers is asked again, one by one. */
+function isOfUtilityType(levels: Levels): boolean {
+  const type = levels.at(typeLevel) ?? '';
+  return type === '+' || isUtilityDeviceType(type);
 }
 
 function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: readonly BusRequest[]): Grants {
   switch (broker) {
     case 'home':
-      if (name === 'provisioning') return both([addDevice(), ...topicQueries()]);
+      if (name === 'provisioning') return both(() => [...topics.addDevice.filters(), ...topicQueries()]);
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;
-      const traffic = both([activation()]);
+      const traffic = both(() => topics.activation.filters());
       return {
         publish: [...traffic.publish, ...controlGrants.publish],
         subscribe: [...traffic.subscribe, ...controlGrants.subscribe],
@@ -157,12 +148,7 @@ function busGrants(name: ServiceName, busRequests: readonly BusRequest[]): Grant
   return { publish, subscribe, receive: subscribe };
 }
 
-function both(patterns: readonly Levels[]): Grants {
-  const all = patterns.flatMap(inBothForms);
+function both(filters: () => readonly string[]): Grants {
+  const all = patternsOf(filters);
   return { publish: all, subscribe: all, receive: all };
-}
-
-/** What has a slash or a wildcard in it, or begins with `$`, must not become a level of a pattern. */
-function areIdentifiers(...values: readonly string[]): boolean {
-  return values.every((value) => identifier.safeParse(value).success);
 }

@@ -42,8 +42,3 @@ export function covers(pattern: Levels, filter: Levels): boolean {
   }
   return filter.length === pattern.length;
 }
-
-/** True if the filter matches the topic. */
-export function matches(filter: Levels, topic: Levels): boolean {
-  return covers(filter, topic);
-}

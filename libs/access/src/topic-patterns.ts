@@ -1,36 +1,29 @@
+import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import type { Levels } from './topic-filter.js';
 
 /** Where a broker takes changes of its access copy, and where it answers. */
 export const accessControlTopic = '$CONTROL/mqtt2go-access/v1';
 export const accessControlResponseTopic = `${accessControlTopic}/response`;
 
-const any = '+';
-
-/** `<home>/<gw>/add_device` */
-export const addDevice = (homeId: string = any, gatewayId: string = any): Levels => [homeId, gatewayId, 'add_device'];
-
-/** `<id>/topics`, and Rev 1.2's `<id>/topic`. */
-export const topicQueries = (deviceId: string = any): readonly Levels[] => [
-  [deviceId, 'topics'],
-  [deviceId, 'topic'],
-];
-
-/** `<code>/activation` */
-export const activation = (activationCode: string = any): Levels => [activationCode, 'activation'];
-
-/** `<home>/<gw>/<group>/<type>/<id>`, the general form. */
-export const deviceTopic = (
-  homeId: string,
-  gatewayId: string = any,
-  groupId: string = any,
-  deviceType: string = any,
-  deviceId: string = any,
-): Levels => [homeId, gatewayId, groupId, deviceType, deviceId];
-
-/** `<home>` and all that is below it. */
-export const homeTree = (homeId: string): Levels => [homeId, '#'];
-
-/** The pattern, and its form with a leading slash: one page of the standard writes it, others do not. */
-export function inBothForms(pattern: Levels): readonly Levels[] {
-  return [pattern, ['', ...pattern]];
+/**
+ * Makes patterns of filters. An id that may not stand in a topic yields no pattern at all: it must
+ * neither widen a topic nor stop a broker.
+ */
+export function patternsOf(filters: () => readonly string[]): readonly Levels[] {
+  try {
+    return filters().map((filter) => filter.split('/'));
+  } catch (error) {
+    if (error instanceof Mqtt2goError) return [];
+    throw error;
+  }
 }
+
+/** `<id>/topics` and Rev 1.2's `<id>/topic`, both with and without a leading slash; of every device by default. */
+export const topicQueries = (deviceId?: string): readonly string[] => {
+  const params = deviceId === undefined ? {} : { deviceId };
+  return [...topics.deviceTopics.filters(params), ...topics.deviceTopic.filters(params)];
+};
+
+/** `<home>` and all that is below it, with and without a leading slash. */
+export const homeTree = (homeId: string): readonly string[] =>
+  topics.gateway.filters({ homeId }).map((filter) => filter.replace(/\+$/, '#'));

@@ -145,11 +145,11 @@ function nameOf(key: PrincipalKey): string {
 
 function accepts(principal: Principal, connection: FakeConnection): boolean {
   if (principal.kind !== 'device') return true;
-  return connection.certificateSerial !== undefined && principal.certificateSerials.includes(connection.certificateSerial);
+  return (
+    connection.certificateSerial !== undefined && principal.certificateSerials.includes(connection.certificateSerial)
+  );
 }
 
 function hasNewPassword(before: Principal | undefined, after: Principal): boolean {
-  return (
-    before?.kind === 'controller' && after.kind === 'controller' && before.password.hash !== after.password.hash
-  );
+  return before?.kind === 'controller' && after.kind === 'controller' && before.password.hash !== after.password.hash;
 }

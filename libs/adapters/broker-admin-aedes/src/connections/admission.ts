@@ -1,0 +1,198 @@
+import type { BrokerRole, PasswordHash, PrincipalKey, ServiceName } from '@mqtt2go/access';
+import { identifier, Mqtt2goError } from '@mqtt2go/protocol';
+import type { Clock } from '@mqtt2go/ports';
+import type { ConnectPacket } from 'aedes';
+import { type AccessCopy, acceptsSerial } from '../copy/access-copy.js';
+import type { PasswordCheck } from '../copy/password-check.js';
+import type { GuessThrottle } from '../guess-throttle.js';
+import { type Arrival, isServiceName, type PresentedCertificate } from './arrival.js';
+import { badUserNameOrPassword, identifierRejected, type Refusal, refuse, serverUnavailable } from './refusals.js';
+
+/** Who the client has proved to be, and by what, so that the session ends when that is taken back. */
+export interface Identity {
+  readonly outcome: 'admitted';
+  readonly key: PrincipalKey;
+  readonly service?: ServiceName;
+  readonly certificateSerial?: string;
+  readonly password?: PasswordHash;
+}
+
+export type Admission = Identity | Refusal;
+
+/** What is known from CONNECT, before a password has been checked. */
+export interface Candidate {
+  /**
+   * The session's name, made from the proved identity: no client can take over the session of another,
+   * whatever client id it claims. A device has one session; a controller one for each id that it uses.
+   */
+  readonly clientId: string;
+  /** True to give up the session when the connection ends, whatever the client asked for. */
+  readonly isAlwaysClean: boolean;
+  /** Whose sessions are counted together. */
+  readonly owner: PrincipalKey;
+  readonly verify: (isWanted: () => boolean) => Admission | Promise<Admission>;
+}
+
+export interface AdmissionOptions {
+  readonly role: BrokerRole;
+  readonly clock: Clock;
+  readonly copy: AccessCopy;
+  readonly passwords: PasswordCheck;
+  readonly throttle: GuessThrottle;
+  readonly batchCertificateNames: ReadonlySet<string>;
+}
+
+/** Decides from the certificate or the password who a client is. */
+export class AdmissionDesk {
+  readonly #options: AdmissionOptions;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws: a client that cannot be let in is a {@link Refusal}. */
+  identify(arrival: Arrival, packet: ConnectPacket): Candidate | Refusal {
+    const { door, certificate } = arrival;
+    if (door === 'services' || door === 'in-process') return this.#service(arrival, packet);
+    if (certificate !== undefined) {
+      const problem = this.#problemOf(certificate);
+      if (problem !== undefined) return problem;
+      return this.#options.role === 'activation'
+        ? this.#activation(arrival, certificate, packet)
+        : this.#device(certificate);
+    }
+    if (this.#options.role !== 'home') return refuse('certificate_missing');
+    return this.#controller(packet);
+  }
+
+  #service({ service, certificate }: Arrival, packet: ConnectPacket): Candidate | Refusal {
+    const problem = certificate && this.#problemOf(certificate);
+    if (problem !== undefined) return problem;
+    const name = service ?? certificate?.commonName;
+    if (!isServiceName(name)) return refuse('service_unknown');
+    const key: PrincipalKey = { kind: 'service', id: name };
+    const clientId = clientIdOf(key, packet);
+    if (clientId === undefined) return refuse('client_id_invalid', identifierRejected);
+    return {
+      clientId,
+      isAlwaysClean: packet.clientId === '',
+      owner: key,
+      verify: () => ({ outcome: 'admitted', key, service: name }),
+    };
+  }
+
+  /** By its certificate only: a user name that comes with it is not looked at. */
+  #device({ commonName = '', serialNumber }: PresentedCertificate): Candidate | Refusal {
+    const key: PrincipalKey = { kind: 'device', id: commonName };
+    const principal = this.#options.copy.find(key.kind, key.id)?.principal;
+    if (principal === undefined) return refuse('certificate_unknown');
+    if (!acceptsSerial(principal, serialNumber)) return refuse('certificate_not_current');
+    return {
+      clientId: `${key.kind}/${key.id}`,
+      isAlwaysClean: false,
+      owner: key,
+      verify: () => ({ outcome: 'admitted', key, certificateSerial: serialNumber }),
+    };
+  }
+
+  #controller(packet: ConnectPacket): Candidate | Refusal {
+    const { username, password } = packet;
+    if (username === undefined || password === undefined) return refuse('certificate_missing');
+    if (!identifier.safeParse(username).success) return refuse('password_wrong', badUserNameOrPassword);
+    const key: PrincipalKey = { kind: 'controller', id: username };
+    const clientId = clientIdOf(key, packet);
+    if (clientId === undefined) return refuse('client_id_invalid', identifierRejected);
+    return {
+      clientId,
+      isAlwaysClean: packet.clientId === '',
+      owner: key,
+      verify: () => this.#checkPassword(key, Buffer.from(password)),
+    };
+  }
+
+  async #checkPassword(key: PrincipalKey, password: Uint8Array): Promise<Admission> {
+    const { copy, passwords } = this.#options;
+    const stored = () => {
+      const principal = copy.find(key.kind, key.id)?.principal;
+      return principal?.kind === 'controller' ? principal.password : undefined;
+    };
+    const expected = stored();
+    try {
+      const isRight = await passwords.isRight(password, expected);
+      // It may have been replaced while it was checked.
+      if (!isRight || expected === undefined || stored()?.hash !== expected.hash) {
+        return refuse('password_wrong', badUserNameOrPassword);
+      }
+      return { outcome: 'admitted', key, password: expected };
+    } catch (error) {
+      if (error instanceof Mqtt2goError) return refuse('too_many_sign_ins', serverUnavailable);
+      throw error;
+    }
+  }
+
+  /**
+   * A device whose owner has not added it yet is let in and reaches nothing: it keeps its connection, so
+   * that it need not come back with a TLS handshake each time it tries.
+   */
+  #activation(arrival: Arrival, certificate: PresentedCertificate, packet: ConnectPacket): Candidate | Refusal {
+    const { commonName = '', fingerprint256 } = certificate;
+    if (this.#options.batchCertificateNames.has(commonName)) return this.#batch(arrival, fingerprint256, packet);
+    const key: PrincipalKey = { kind: 'activation', id: commonName };
+    return {
+      clientId: `${key.kind}/${key.id}`,
+      isAlwaysClean: true,
+      owner: key,
+      verify: () => ({ outcome: 'admitted', key }),
+    };
+  }
+
+  /** One certificate for a whole model: the user name is the device id, the password its activation code. */
+  #batch({ from }: Arrival, fingerprint: string, { username, password }: ConnectPacket): Candidate | Refusal {
+    if (username === undefined || password === undefined || !identifier.safeParse(username).success) {
+      return refuse('activation_code_wrong', badUserNameOrPassword);
+    }
+    const { copy, clock, throttle } = this.#options;
+    const key: PrincipalKey = { kind: 'activation', id: username };
+    const code = Buffer.from(password).toString('utf8');
+    const isRight = (): boolean => {
+      const principal = copy.find(key.kind, key.id)?.principal;
+      return (
+        principal?.kind === 'activation' && principal.activationCode === code && clock.now() < principal.expiresAtMs
+      );
+    };
+    return {
+      clientId: `${key.kind}/${key.id}`,
+      isAlwaysClean: true,
+      owner: key,
+      verify: (isWanted) =>
+        new Promise((resolve) => {
+          throttle.attempt({
+            // All devices of the model hold this certificate: what one does must not hold the others up.
+            certificate: `${fingerprint} ${from} ${username}`,
+            code: `${username} ${code}`,
+            isRight,
+            isWanted,
+            done: (right) =>
+              resolve(right ? { outcome: 'admitted', key } : refuse('activation_code_wrong', badUserNameOrPassword)),
+          });
+        }),
+    };
+  }
+
+  #problemOf({ distrust, validToMs, commonName }: PresentedCertificate): Refusal | undefined {
+    if (distrust !== undefined) {
+      return refuse(distrust === 'CERT_HAS_EXPIRED' ? 'certificate_expired' : 'certificate_untrusted');
+    }
+    if (validToMs <= this.#options.clock.now()) return refuse('certificate_expired');
+    if (!identifier.safeParse(commonName).success) return refuse('certificate_without_device_id');
+    return undefined;
+  }
+}
+
+const maxClientIdLength = 128;
+
+/** Undefined for an id that is too long or holds what does not belong in one. */
+function clientIdOf({ kind, id }: PrincipalKey, { clientId }: ConnectPacket): string | undefined {
+  if (clientId.length > maxClientIdLength || /\p{Cc}/u.test(clientId)) return undefined;
+  return `${kind}/${id}/${clientId === '' ? crypto.randomUUID() : clientId}`;
+}

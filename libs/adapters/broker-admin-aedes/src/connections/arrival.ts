@@ -1,0 +1,49 @@
+import type { ServiceName } from '@mqtt2go/access';
+import { serviceNames } from '@mqtt2go/access';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
+
+/** A client certificate, as TLS has seen it. */
+export interface PresentedCertificate {
+  /** Undefined unless there is exactly one. */
+  readonly commonName: string | undefined;
+  /** Upper-case hex without leading zeros, see {@link normalSerial}. */
+  readonly serialNumber: string;
+  readonly fingerprint256: string;
+  readonly validToMs: number;
+  /** Why TLS does not trust it; undefined if it does. */
+  readonly distrust: string | undefined;
+}
+
+/** How a connection came in, before it has said anything. */
+export interface Arrival {
+  readonly door: 'tls' | 'websocket' | 'services' | 'in-process';
+  /** For logs. */
+  readonly from: string;
+  readonly certificate?: PresentedCertificate;
+  /** In-process only: who opened it. */
+  readonly service?: ServiceName;
+}
+
+/** The certificate that the client has proved to hold, or undefined if it showed none. */
+export function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefined {
+  // Typed as always there; null once the socket is gone, an empty object without a certificate.
+  const certificate: PeerCertificate | Record<string, never> | null = socket.getPeerCertificate();
+  if (!certificate?.serialNumber) return undefined;
+  const commonName: unknown = certificate.subject?.CN;
+  return {
+    commonName: typeof commonName === 'string' ? commonName : undefined,
+    serialNumber: normalSerial(certificate.serialNumber),
+    fingerprint256: certificate.fingerprint256,
+    validToMs: Date.parse(certificate.valid_to),
+    distrust: socket.authorized ? undefined : String(socket.authorizationError ?? 'not authorized'),
+  };
+}
+
+/** Serial numbers are compared as numbers: some writers put a zero byte in front, some use lower case. */
+export function normalSerial(serialNumber: string): string {
+  return serialNumber.toUpperCase().replace(/^0+(?=.)/, '');
+}
+
+export function isServiceName(name: string | undefined): name is ServiceName {
+  return serviceNames.some((known) => known === name);
+}

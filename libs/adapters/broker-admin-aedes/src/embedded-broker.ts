@@ -1,0 +1,380 @@
+import type { Duplex } from 'node:stream';
+import {
+  accessControlResponseTopic,
+  accessControlTopic,
+  type BrokerRole,
+  type BusRequest,
+  type Principal,
+  type ServiceName,
+} from '@mqtt2go/access';
+import type { Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Aedes, type Client, type ConnectPacket } from 'aedes';
+import { type BrokerLimits, defaultLimits, maxServiceBufferedBytes } from './broker-limits.js';
+import { type BrokerStats, newCounters } from './broker-stats.js';
+import { type Admission, AdmissionDesk, type Candidate } from './connections/admission.js';
+import type { Arrival } from './connections/arrival.js';
+import { type Breach, guardConnection } from './connections/guarded-connection.js';
+import {
+  type Listener,
+  type ListenerEvents,
+  listenTls,
+  listenWss,
+  listOf,
+  type ServerIdentity,
+  type TlsListenerOptions,
+} from './connections/listeners.js';
+import { type Refusal, refuse } from './connections/refusals.js';
+import { streamPair } from './connections/stream-pair.js';
+import { ControlEndpoint } from './control/control-endpoint.js';
+import { AccessCopy, acceptsSerial, isSamePassword } from './copy/access-copy.js';
+import { PasswordCheck } from './copy/password-check.js';
+import { Gatekeeper } from './gatekeeper.js';
+import { GuessThrottle, type Schedule } from './guess-throttle.js';
+import type { Log } from './log.js';
+import { SessionList } from './sessions/session-list.js';
+import { SessionStore } from './sessions/session-store.js';
+
+export interface EmbeddedBrokerOptions {
+  readonly role: BrokerRole;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: Partial<BrokerLimits>;
+  /** What can be asked on the service bus (the messaging contracts); only for the role `bus`. */
+  readonly busRequests?: readonly BusRequest[];
+  /** Common names of certificates that a whole model shares; only for the role `activation`. None by default. */
+  readonly batchCertificateNames?: readonly string[];
+  /** For tests: runs the delays of wrong activation codes. */
+  readonly schedule?: Schedule;
+}
+
+/** Sessions that one controller may hold at once: a person has a few phones, not hundreds. */
+const maxSessionsPerOwner = 64;
+/** Of those, how many outlive their connection. */
+const maxKeptSessionsPerOwner = 8;
+
+/**
+ * An MQTT 3.1.1 broker in this process, on aedes: the home's, the Discovery server's, or the service bus.
+ * Who comes in and what they may do there follows from the access copy, which is empty at the start and
+ * given over {@link accessControlTopic}; services are known by their certificate's name alone.
+ */
+export class EmbeddedBroker {
+  readonly #role: BrokerRole;
+  readonly #log: Log;
+  readonly #limits: BrokerLimits;
+  readonly #counters = newCounters();
+  readonly #sessions = new SessionList();
+  readonly #copy: AccessCopy;
+  readonly #store: SessionStore;
+  readonly #throttle: GuessThrottle;
+  readonly #gatekeeper: Gatekeeper;
+  readonly #desk: AdmissionDesk;
+  readonly #aedes: Aedes;
+  readonly #ready: Promise<void>;
+  readonly #listeners = new Set<Listener>();
+  /** Listeners whose trust anchors are the manufacturers'. */
+  readonly #deviceListeners = new Set<{ listener: Listener; ca: readonly string[] }>();
+  readonly #connections = new Set<Duplex>();
+  readonly #arrivals = new WeakMap<Duplex, Arrival>();
+  readonly #candidates = new WeakMap<Client, Candidate | Refusal>();
+  readonly #keptSessions = new Map<string, Set<string>>();
+  #trustAnchors: readonly string[] = [];
+  #isClosed = false;
+
+  constructor(options: EmbeddedBrokerOptions) {
+    const { role, clock, log, busRequests = [], batchCertificateNames = [], schedule } = options;
+    this.#role = role;
+    this.#log = log;
+    this.#limits = { ...defaultLimits[role], ...options.limits };
+    this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
+    this.#throttle = new GuessThrottle(clock, schedule);
+    this.#store = new SessionStore({
+      limits: this.#limits,
+      maySubscribe: (client, filter) => this.#gatekeeper.allows(client, 'subscribe', filter),
+    });
+    this.#gatekeeper = new Gatekeeper({
+      role,
+      clock,
+      log,
+      copy: this.#copy,
+      sessions: this.#sessions,
+      store: this.#store,
+      throttle: this.#throttle,
+      counters: this.#counters,
+      maxSubscriptions: this.#limits.maxSubscriptionsPerClient,
+      busRequests,
+    });
+    this.#desk = new AdmissionDesk({
+      role,
+      clock,
+      copy: this.#copy,
+      passwords: new PasswordCheck(),
+      throttle: this.#throttle,
+      batchCertificateNames: new Set(batchCertificateNames),
+    });
+    this.#aedes = this.#createAedes();
+    this.#ready = this.#aedes.listen().then(() => this.#takeOrders());
+  }
+
+  /**
+   * Opens a TLS listener for devices (and on the home broker controllers).
+   * `optional`: who shows no certificate needs a password. `required`: TLS ends without one.
+   * @throws Mqtt2goError `port_in_use`
+   */
+  async listenTls(options: TlsListenerOptions): Promise<{ port: number }> {
+    const ca = listOf(options.ca);
+    const withAnchors = { ...options, ca: [...ca, ...this.#trustAnchors] };
+    const listener = await this.#open(() => listenTls('tls', withAnchors, this.#limits, this.#events));
+    this.#deviceListeners.add({ listener, ca });
+    listener.setTrustAnchors([...ca, ...this.#trustAnchors]);
+    return { port: listener.port };
+  }
+
+  /** Opens a listener for MQTT over WebSocket over TLS; passwords only. Same errors. */
+  async listenWss(options: ServerIdentity): Promise<{ port: number }> {
+    const listener = await this.#open(() => listenWss(options, this.#limits, this.#events));
+    return { port: listener.port };
+  }
+
+  /** Opens a listener for services: mutual TLS, `ca` being the services' authority. Same errors. */
+  async listenServices(options: ServerIdentity & { ca: string | readonly string[] }): Promise<{ port: number }> {
+    const listener = await this.#open(() =>
+      listenTls('services', { ...options, clientCertificates: 'required' }, this.#limits, this.#events),
+    );
+    return { port: listener.port };
+  }
+
+  /**
+   * A connection for a service in this process, ready for an MQTT client.
+   * @throws Mqtt2goError `unavailable` once the broker is closed
+   */
+  connectInProcess(service: ServiceName): Duplex {
+    if (this.#isClosed) throw new Mqtt2goError('unavailable', 'The broker in this process is closed.');
+    const [near, far] = streamPair();
+    void this.#ready.then(() => this.#serve(far, { door: 'in-process', from: 'this process', service }));
+    return near;
+  }
+
+  /** Figures for metrics and health. */
+  stats(): BrokerStats {
+    return {
+      connections: this.#connections.size,
+      sessions: this.#sessions.size,
+      keptSessions: this.#store.size,
+      principals: this.#copy.size,
+      isCopyComplete: this.#copy.isComplete,
+      counters: { ...this.#counters, refused: { ...this.#counters.refused } },
+    };
+  }
+
+  /** Closes listeners and connections. Resolves when all are gone; safe to call twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#ready;
+    const listeners = [...this.#listeners].map((listener) => listener.close());
+    await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
+    for (const connection of this.#connections) connection.destroy();
+    await Promise.all(listeners);
+  }
+
+  #createAedes(): Aedes {
+    const gatekeeper = this.#gatekeeper;
+    const aedes = new Aedes({
+      persistence: this.#store,
+      // Unlimited: with a limit, so many messages to clients that do not read would stop all others.
+      concurrency: 0,
+      connectTimeout: this.#limits.connectTimeoutMs,
+      // A limit of MQTT 3.1 on ids that are our own here.
+      maxClientsIdLength: 512,
+      maxTopicLevels: 16,
+      preConnect: (client, packet, done) => this.#preConnect(client, packet, done),
+      authenticate: (client, _username, _password, done) => {
+        this.#authenticate(client).then(
+          (admission) => {
+            if (admission.outcome === 'admitted') return done(null, true);
+            const error = Object.assign(new Error(admission.reason), { returnCode: admission.returnCode });
+            done(error, false);
+          },
+          (error: unknown) => {
+            this.#log.error({ err: error }, 'a client could not be authenticated');
+            done(Object.assign(new Error('internal'), { returnCode: 3 }), false);
+          },
+        );
+      },
+      authorizePublish: (client, packet, done) => gatekeeper.authorizePublish(client, packet, done),
+      authorizeSubscribe: (client, subscription, done) => gatekeeper.authorizeSubscribe(client, subscription, done),
+      authorizeForward: (client, packet) => gatekeeper.authorizeForward(client, packet),
+    });
+    const failed = (client: Client, error: Error): void => {
+      this.#counters.connectionErrors += 1;
+      this.#log.debug({ client: client.id, reason: error.message }, 'a connection has ended in an error');
+    };
+    aedes.on('clientError', failed);
+    aedes.on('connectionError', failed);
+    aedes.on('client', (client) => this.#store.connected(client.id));
+    aedes.on('clientDisconnect', (client) => this.#store.disconnected(client.id));
+    aedes.setMaxListeners(0);
+    return aedes;
+  }
+
+  /** The broker is the one subscriber of its control topic. */
+  #takeOrders(): void {
+    const endpoint = new ControlEndpoint({
+      copy: this.#copy,
+      sessionsClosed: () => this.#sessions.closed(),
+      setTrustAnchors: (certificates) => this.#setTrustAnchors(certificates),
+      log: this.#log,
+    });
+    this.#aedes.subscribe(
+      accessControlTopic,
+      (packet, done) => {
+        done();
+        void endpoint.answer(Buffer.from(packet.payload)).then((response) => {
+          if (response === undefined || this.#isClosed) return;
+          const payload = JSON.stringify(response);
+          const answer = { cmd: 'publish', topic: accessControlResponseTopic, payload, qos: 1, retain: false } as const;
+          this.#aedes.publish({ ...answer, dup: false }, () => undefined);
+        });
+      },
+      () => undefined,
+    );
+  }
+
+  readonly #events: ListenerEvents = {
+    connected: (connection, arrival) => this.#serve(connection, arrival),
+    failed: (error, from) => {
+      this.#counters.handshakesFailed += 1;
+      this.#log.debug({ from, reason: error.message }, 'a client did not get through the handshake');
+    },
+  };
+
+  async #open(listen: () => Promise<Listener>): Promise<Listener> {
+    await this.#ready;
+    const listener = await listen();
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  #serve(connection: Duplex, arrival: Arrival): void {
+    if (this.#isClosed || connection.destroyed) {
+      connection.destroy();
+      return;
+    }
+    const { maxPacketBytes, maxConnectPacketBytes, maxServicePacketBytes, maxBufferedBytes } = this.#limits;
+    const isService = arrival.door === 'services' || arrival.door === 'in-process';
+    let client: Client | undefined;
+    const isAdmitted = (): boolean => client !== undefined && this.#sessions.identityOf(client) !== undefined;
+    this.#connections.add(connection);
+    connection.once('close', () => this.#connections.delete(connection));
+    this.#arrivals.set(connection, arrival);
+    guardConnection(connection, {
+      maxPacketBytes: () => {
+        if (isService) return maxServicePacketBytes;
+        return isAdmitted() ? maxPacketBytes : maxConnectPacketBytes;
+      },
+      maxBufferedBytes: () => (isService ? maxServiceBufferedBytes : maxBufferedBytes),
+      ...(!isService && {
+        inbound: { burstBytes: this.#limits.inboundBurstBytes, bytesPerSecond: this.#limits.inboundBytesPerSecond },
+      }),
+      onBreach: (breach) => this.#breached(breach, client),
+      onSlowed: () => {
+        this.#counters.sendersSlowed += 1;
+      },
+    });
+    client = this.#aedes.handle(connection);
+  }
+
+  #breached(breach: Breach, client: Client | undefined): void {
+    if (breach === 'packet_too_large') this.#counters.packetsTooLarge += 1;
+    else this.#counters.slowReadersClosed += 1;
+    this.#log.debug({ client: client?.id, reason: breach }, 'a connection went over a limit');
+  }
+
+  /** Here, and not later, aedes takes a session's name from the packet: the claimed one is replaced by the proved one. */
+  #preConnect(client: Client, packet: ConnectPacket, done: (error: Error | null, success: boolean) => void): void {
+    const arrival = this.#arrivals.get(client.conn);
+    const candidate = arrival === undefined ? refuse('certificate_missing') : this.#desk.identify(arrival, packet);
+    this.#candidates.set(client, candidate);
+    if ('verify' in candidate) {
+      packet.clientId = candidate.clientId;
+      packet.clean = (packet.clean ?? true) || candidate.isAlwaysClean;
+    } else {
+      // A refused client is told so by CONNACK, under a name that disturbs nobody.
+      packet.clientId = `refused/${crypto.randomUUID()}`;
+      packet.clean = true;
+    }
+    done(null, true);
+  }
+
+  async #authenticate(client: Client): Promise<Admission> {
+    const candidate = this.#candidates.get(client) ?? refuse('certificate_missing');
+    const admission = 'verify' in candidate ? await this.#verify(client, candidate) : candidate;
+    if (admission.outcome === 'refused') {
+      this.#counters.refused[admission.reason] += 1;
+      const from = this.#arrivals.get(client.conn)?.from;
+      this.#log.debug({ client: client.id, from, reason: admission.reason }, 'a client was turned away');
+      return admission;
+    }
+    this.#counters.admitted += 1;
+    if (!client.closed) this.#sessions.add(client, admission);
+    if (!client.clean) this.#noteKeptSession(client.id, admission.key.kind, admission.key.id);
+    return admission;
+  }
+
+  async #verify(client: Client, candidate: Candidate): Promise<Admission> {
+    const admission = await candidate.verify(() => !client.closed);
+    const isFull =
+      candidate.owner.kind === 'controller' && this.#sessions.countOf(candidate.owner) >= maxSessionsPerOwner;
+    return admission.outcome === 'admitted' && isFull ? refuse('too_many_connections') : admission;
+  }
+
+  #noteKeptSession(clientId: string, kind: Principal['kind'], id: string): void {
+    if (kind === 'service') return;
+    const owner = `${kind}/${id}`;
+    const kept = this.#keptSessions.get(owner) ?? new Set();
+    kept.delete(clientId);
+    this.#keptSessions.set(owner, kept.add(clientId));
+    for (const oldest of kept) {
+      if (kept.size <= maxKeptSessionsPerOwner) break;
+      kept.delete(oldest);
+      this.#store.forget(oldest);
+    }
+  }
+
+  #principalChanged(before: Principal | undefined, after: Principal | undefined): void {
+    if (after === undefined) {
+      if (before === undefined) return;
+      this.#sessions.close(before);
+      const owner = `${before.kind}/${before.id}`;
+      for (const clientId of this.#keptSessions.get(owner) ?? []) this.#store.forget(clientId);
+      this.#keptSessions.delete(owner);
+      return;
+    }
+    switch (after.kind) {
+      case 'device':
+        return this.#sessions.close(after, ({ certificateSerial }) => !acceptsSerial(after, certificateSerial));
+      case 'controller':
+        return this.#sessions.close(
+          after,
+          ({ password }) => password === undefined || !isSamePassword(password, after.password),
+        );
+      case 'activation':
+        if (before?.kind !== 'activation' || before.activationCode !== after.activationCode) {
+          this.#throttle.expect(after.id);
+        }
+        return;
+      case 'service':
+        return;
+    }
+  }
+
+  #setTrustAnchors(certificates: readonly string[]): void {
+    try {
+      for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...certificates]);
+    } catch (error) {
+      for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...this.#trustAnchors]);
+      throw new Mqtt2goError('malformed_message', 'A trust anchor is not a PEM certificate.', { cause: error });
+    }
+    this.#trustAnchors = [...certificates];
+  }
+}

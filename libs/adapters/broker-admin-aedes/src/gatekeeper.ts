@@ -1,0 +1,139 @@
+import {
+  type AccessRules,
+  type Action,
+  accessControlTopic,
+  type BrokerRole,
+  type BusRequest,
+  compileRules,
+  type ServiceName,
+  serviceNames,
+} from '@mqtt2go/access';
+import type { Clock } from '@mqtt2go/ports';
+import { topics } from '@mqtt2go/protocol';
+import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes';
+import type { BrokerCounters } from './broker-stats.js';
+import type { AccessCopy } from './copy/access-copy.js';
+import type { GuessThrottle } from './guess-throttle.js';
+import type { Log } from './log.js';
+import type { SessionList } from './sessions/session-list.js';
+import type { SessionStore } from './sessions/session-store.js';
+
+/** Where refused messages go: nobody can subscribe to it. */
+const nowhere = '$REFUSED';
+
+export interface GatekeeperOptions {
+  readonly role: BrokerRole;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly copy: AccessCopy;
+  readonly sessions: SessionList;
+  readonly store: SessionStore;
+  readonly throttle: GuessThrottle;
+  readonly counters: BrokerCounters;
+  readonly maxSubscriptions: number;
+  readonly busRequests: readonly BusRequest[];
+}
+
+/** Asks the policy about each packet, for aedes. Everything here is synchronous but the delays of the throttle. */
+export class Gatekeeper {
+  readonly #options: GatekeeperOptions;
+  readonly #services: ReadonlyMap<ServiceName, AccessRules>;
+
+  constructor(options: GatekeeperOptions) {
+    this.#options = options;
+    this.#services = new Map(
+      serviceNames.map((id) => [id, compileRules({ kind: 'service', id }, options.role, options.busRequests)]),
+    );
+  }
+
+  /**
+   * A refused message is acknowledged and goes nowhere, as MQTT 3.1.1 has no other answer to it than the
+   * end of the connection [MQTT-3.3.5-2], after which most clients would only send it again. Wills come
+   * here too.
+   */
+  authorizePublish(client: Client | null, packet: PublishPacket, done: () => void): void {
+    const { log, counters } = this.#options;
+    const settle = (isAllowed: boolean): void => {
+      if (isAllowed) {
+        packet.retain = packet.retain && this.#mayBeRetained(packet.topic);
+      } else {
+        counters.publishesRefused += 1;
+        log.debug({ client: client?.id, topic: packet.topic }, 'a message was refused');
+        packet.topic = nowhere;
+        packet.payload = '';
+        packet.retain = false;
+      }
+      done();
+    };
+    if (client === null) return settle(false);
+    this.#decide(client, 'publish', packet.topic, settle);
+  }
+
+  authorizeSubscribe(
+    client: Client,
+    subscription: Subscription,
+    done: (error: null, granted: Subscription | null) => void,
+  ): void {
+    const { log, counters, maxSubscriptions } = this.#options;
+    const settle = (isAllowed: boolean): void => {
+      if (!isAllowed) {
+        counters.subscriptionsRefused += 1;
+        log.debug({ client: client.id, filter: subscription.topic }, 'a subscription was refused');
+      }
+      done(null, isAllowed ? subscription : null);
+    };
+    if (subscriptionsOf(client) >= maxSubscriptions) return settle(false);
+    this.#decide(client, 'subscribe', subscription.topic, settle);
+  }
+
+  /** Asked for each delivery, so that a subscription from before a change of rights delivers by the new ones. */
+  authorizeForward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
+    if (this.allows(client, 'receive', packet.topic)) return packet;
+    this.#options.counters.deliveriesWithheld += 1;
+    if (!client.clean) this.#options.store.discard(client.id, packet.brokerCounter);
+    return null;
+  }
+
+  /** What the policy says now about a live session. */
+  allows(client: Client, action: Action, topic: string): boolean {
+    const rules = this.#rulesOf(client);
+    return rules?.allows(action, topic, this.#options.clock.now()) ?? false;
+  }
+
+  #decide(client: Client, action: Action, topic: string, settle: (isAllowed: boolean) => void): void {
+    const identity = this.#options.sessions.identityOf(client);
+    if (identity?.key.kind !== 'activation') return settle(this.allows(client, action, topic));
+    this.#options.throttle.attempt({
+      certificate: identity.key.id,
+      code: topics.activation.parse(topic)?.params.activationCode ?? '',
+      isRight: () => this.allows(client, action, topic),
+      isWanted: () => !client.closed,
+      done: settle,
+    });
+  }
+
+  #rulesOf(client: Client): AccessRules | undefined {
+    const identity = this.#options.sessions.identityOf(client);
+    if (identity === undefined) return undefined;
+    if (identity.service !== undefined) return this.#services.get(identity.service);
+    const entry = this.#options.copy.find(identity.key.kind, identity.key.id);
+    return entry && this.#options.copy.rulesOf(entry);
+  }
+
+  /** Devices' state may be kept for who comes later; requests, answers and codes may not. */
+  #mayBeRetained(topic: string): boolean {
+    return this.#options.role === 'home' && topics.device.parse(topic) !== undefined;
+  }
+}
+
+/** True for the topic on which the broker itself takes orders. */
+export function isControlTopic(topic: string): boolean {
+  return topic === accessControlTopic;
+}
+
+/** aedes keeps them by filter in the client, which its types leave out. */
+function subscriptionsOf(client: Client): number {
+  return 'subscriptions' in client && typeof client.subscriptions === 'object' && client.subscriptions !== null
+    ? Object.keys(client.subscriptions).length
+    : 0;
+}
