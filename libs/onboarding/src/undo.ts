@@ -1,0 +1,22 @@
+import type { Effect, Onboarding } from './onboarding.js';
+import { type HandOut, ruleOf } from './states.js';
+
+const takeBack: Record<HandOut, Effect> = {
+  certificate: { kind: 'settle-certificate', outcome: 'abandoned' },
+  admission: { kind: 'withdraw-device' },
+  announcement: { kind: 'withdraw-announcement' },
+};
+
+/** What may be out now, counting steps that were begun and whose end was not stored. */
+export function heldBy(onboarding: Onboarding): readonly HandOut[] {
+  const { mayHold } = ruleOf(onboarding.state);
+  // A restart comes back to `requested` from where the device may have been announced; the csr mode announces from there.
+  const early = onboarding.state === 'requested' && (onboarding.keyMode === 'csr' || onboarding.version > 1);
+  const announced = early || onboarding.announcedAgain;
+  return announced ? [...mayHold, 'announcement'] : mayHold;
+}
+
+/** Takes back all that an open onboarding may have handed out. */
+export function undoOf(onboarding: Onboarding): readonly Effect[] {
+  return heldBy(onboarding).map((handOut) => takeBack[handOut]);
+}
