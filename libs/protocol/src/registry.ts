@@ -68,6 +68,7 @@ export const messages = {
   set: deviceObjects.set,
   query: deviceObjects.query,
   deviceCommand: deviceObjects.deviceCommand,
+  commandDone: onboarding.commandDone,
   deviceResponse: deviceObjects.deviceResponse,
   deviceStatus: deviceObjects.deviceStatus,
   devicePeriodicReport: deviceObjects.devicePeriodicReport,

@@ -96,7 +96,8 @@ export interface CommandDone {
 /** A command was refused: `{"event":"error","reason":code}`. */
 export interface CommandRefused {
   readonly kind: 'command-refused';
-  readonly command: Inbound['kind'];
+  /** Left out when the message was too broken to tell. */
+  readonly command?: Inbound['kind'];
   readonly error: Mqtt2goError;
 }
 

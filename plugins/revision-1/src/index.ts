@@ -1,1 +1,2 @@
-export {};
+export { Revision1Plugin } from './revision-1-plugin.js';
+export { Revision1Wire } from './revision-1-wire.js';

@@ -193,26 +193,40 @@ export const onboardingProgress = response({
   reads: z.object({ device_id: identifier, state: newerStateName }),
 });
 
+/** Wherever commands come, they are answered. */
+const commandTopics = [
+  'addDevice',
+  'addUnsupported',
+  'activation',
+  'wifi',
+  'deviceTopics',
+  'deviceTopic',
+  'userTopics',
+  'homeUsers',
+  'gateway',
+  'group',
+  'device',
+] as const;
+
 export const commandRefused = openReport({
   name: 'commandRefused',
   reportType: 'command_response',
   revision: '1.0',
   direction: 'platform-to-controller',
-  topics: [
-    'addDevice',
-    'addUnsupported',
-    'activation',
-    'wifi',
-    'deviceTopics',
-    'deviceTopic',
-    'userTopics',
-    'homeUsers',
-    'gateway',
-    'group',
-    'device',
-  ],
+  topics: commandTopics,
   limits: 'onboarding',
   doc: 'A command was not carried out, and why; on the topic that it came on, to a device as well as to a controller.',
   value: z.strictObject({ event: z.literal('error'), reason: wireName }),
   reads: z.object({ event: z.literal('error'), reason: wireName }),
+});
+
+export const commandDone = openReport({
+  name: 'commandDone',
+  reportType: 'command_response',
+  revision: '1.0',
+  direction: 'platform-to-controller',
+  topics: commandTopics,
+  limits: 'onboarding',
+  doc: 'A command was carried out and there is nothing more to tell; the report’s name is the command’s type.',
+  value: ok,
 });

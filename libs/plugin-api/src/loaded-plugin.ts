@@ -1,0 +1,90 @@
+import 'reflect-metadata';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import type { Abstract, INestApplicationContext, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { satisfies, validRange } from 'semver';
+import { type PluginClass, type PluginFacts, pluginApiVersion, pluginFactsOf, pluginKinds } from './plugin.js';
+import { RevisionWire } from './revision-wire.js';
+
+/**
+ * The facts of a class, if it is made for this version of the contract.
+ * @throws Mqtt2goError `plugin_incompatible`, `plugin_failed`
+ */
+export function checkFacts(plugin: PluginClass): PluginFacts {
+  const facts = pluginFactsOf(plugin);
+  const { name, kind, api } = facts ?? {};
+  if (typeof name !== 'string' || !/^[a-z0-9-]{1,64}$/.test(name)) {
+    throw new Mqtt2goError('plugin_failed', 'Its name is not 1 to 64 of a-z 0-9 and hyphens.');
+  }
+  // The range comes first: a plugin of another version may well be of a kind that is unknown here.
+  if (typeof api !== 'string' || validRange(api) === null || !satisfies(pluginApiVersion, api)) {
+    const range = typeof api === 'string' ? api : 'no version at all';
+    throw new Mqtt2goError(
+      'plugin_incompatible',
+      `It is made for version ${range} of the plugin API; this is ${pluginApiVersion}.`,
+    );
+  }
+  const known = pluginKinds.find((one) => one === kind);
+  if (!known) {
+    throw new Mqtt2goError('plugin_incompatible', `Its kind is none of ${pluginKinds.join(', ')}.`);
+  }
+  return { name, kind: known, api };
+}
+
+/** A plugin whose module stands, in a Nest context of its own: what it provides can break nothing else. */
+export class LoadedPlugin {
+  private constructor(
+    readonly facts: PluginFacts,
+    private readonly plugin: PluginClass,
+    private readonly context: INestApplicationContext,
+  ) {}
+
+  /** Makes the module and all it provides; runs the constructors, which are to do nothing. */
+  static async create(facts: PluginFacts, plugin: PluginClass): Promise<LoadedPlugin> {
+    // Nest ends the process on an error in a constructor unless told not to.
+    const context = await NestFactory.createApplicationContext(plugin, { logger: false, abortOnError: false });
+    return new LoadedPlugin(facts, plugin, context);
+  }
+
+  get name(): string {
+    return this.facts.name;
+  }
+
+  /**
+   * What the plugin's module provides under a token.
+   * @throws Mqtt2goError `plugin_failed` if it does not
+   */
+  get<T>(token: Type<T> | Abstract<T>): T {
+    try {
+      return this.context.get<T>(token, { strict: false });
+    } catch (error) {
+      throw new Mqtt2goError('plugin_failed', `It is of kind ${this.facts.kind} but provides no ${token.name}.`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The wire of a plugin of kind `revision`, else none. */
+  revisionWire(): RevisionWire | undefined {
+    if (this.facts.kind !== 'revision') return undefined;
+    const wire = this.get(RevisionWire);
+    const filters: unknown[] = [wire.homeFilters, wire.activationFilters];
+    const complete = filters.every((list) => Array.isArray(list) && list.every((one) => typeof one === 'string'));
+    if (!(wire instanceof RevisionWire) || typeof wire.revision !== 'string' || !complete) {
+      throw new Mqtt2goError('plugin_failed', 'What it provides as RevisionWire is none.');
+    }
+    return wire;
+  }
+
+  async start(): Promise<void> {
+    await this.context.get(this.plugin).start?.();
+  }
+
+  async stop(): Promise<void> {
+    await this.context.get(this.plugin).stop?.();
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+  }
+}

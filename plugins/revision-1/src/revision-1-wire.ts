@@ -1,0 +1,237 @@
+import { RevisionWire } from '@mqtt2go/plugin-api';
+import {
+  type ActivationInbound,
+  defaultBrokerPort,
+  encodeMessage,
+  type HomeInbound,
+  headOf,
+  type Inbound,
+  messageLimits,
+  messages,
+  Mqtt2goError,
+  type Outbound,
+  type Publication,
+  parseJson,
+  type Reading,
+  type ReplyPath,
+  readMessageJson,
+  toMqtt2goError,
+  topicMatches,
+  topics,
+} from '@mqtt2go/protocol';
+
+type Kind = Inbound['kind'];
+/** Reads a parsed message under a command type, or throws a Mqtt2goError. */
+interface Command<M extends Inbound> {
+  readonly kind: M['kind'];
+  readonly types: readonly string[];
+  read(json: unknown): M;
+}
+
+/** How the standard calls each command. */
+const commandTypes = {
+  'activate-device': messages.activateDevice.envelope.names,
+  'rename-device': messages.renameDevice.envelope.names,
+  'get-device-topics': messages.getDeviceTopics.envelope.names,
+  'get-broker-data': messages.getBrokerData.envelope.names,
+} as const satisfies Record<Kind, readonly string[]>;
+
+/**
+ * Rev 1.0 of the standard, with what Rev 1.1 and 1.2 add to it: their messages are read, and an answer goes
+ * out in the form that its topic is of. Commands and reports share their topics, so that all reports, our own
+ * among them, are ignored: an error report that was answered would be answered for ever.
+ */
+export class Revision1Wire extends RevisionWire {
+  override readonly revision = '1.0';
+  override readonly homeFilters = [
+    ...topics.addDevice.filters(),
+    ...topics.deviceTopics.filters(),
+    ...topics.deviceTopic.filters(),
+  ];
+  override readonly activationFilters = topics.activation.filters();
+
+  override readHome(topic: string, payload: Uint8Array): Reading<HomeInbound> {
+    const reply = this.#reply(topic);
+    const place = topics.addDevice.parse(topic)?.params;
+    if (place) return read(payload, reply, [activateDevice(place, reply), renameDevice(place, reply)]);
+
+    const device = (topics.deviceTopics.parse(topic) ?? topics.deviceTopic.parse(topic))?.params;
+    if (device) return read(payload, reply, [getDeviceTopics(device.deviceId, reply)]);
+    return unreadable(topic, this.homeFilters);
+  }
+
+  override readActivation(topic: string, payload: Uint8Array): Reading<ActivationInbound> {
+    const reply = this.#reply(topic);
+    const activation = topics.activation.parse(topic)?.params;
+    if (activation) return read(payload, reply, [getBrokerData(activation.activationCode, reply)]);
+    return unreadable(topic, this.activationFilters);
+  }
+
+  /** @throws Mqtt2goError if the message holds what may not be sent */
+  override write(message: Outbound, to: ReplyPath, nowMs: number): Publication {
+    return { topic: to.topic, payload: encode(message, to.topic, nowMs) };
+  }
+
+  override addDevicePath(homeId: string, gatewayId: string): ReplyPath {
+    return this.#reply(topics.addDevice.build({ homeId, gatewayId }));
+  }
+
+  override deviceTopicsPath(deviceId: string): ReplyPath {
+    return this.#reply(topics.deviceTopics.build({ deviceId }));
+  }
+
+  #reply(topic: string): ReplyPath {
+    return { revision: this.revision, topic };
+  }
+}
+
+function activateDevice(place: { homeId: string; gatewayId: string }, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'activate-device',
+    types: commandTypes['activate-device'],
+    read: (json) => {
+      const { value } = readMessageJson('activateDevice', json);
+      return {
+        kind: 'activate-device',
+        ...place,
+        activationCode: value.activation_code,
+        deviceId: value.device_id,
+        ...(value.device_type === undefined ? {} : { deviceType: value.device_type }),
+        reply,
+      };
+    },
+  };
+}
+
+function renameDevice(place: { homeId: string; gatewayId: string }, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'rename-device',
+    types: commandTypes['rename-device'],
+    read: (json) => {
+      const { value } = readMessageJson('renameDevice', json);
+      return {
+        kind: 'rename-device',
+        ...place,
+        deviceId: value.device_id,
+        deviceName: value.device_name,
+        groupIds: value.group_id,
+        reply,
+      };
+    },
+  };
+}
+
+function getDeviceTopics(deviceId: string, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'get-device-topics',
+    types: commandTypes['get-device-topics'],
+    read: (json) => {
+      readMessageJson('getDeviceTopics', json);
+      return { kind: 'get-device-topics', deviceId, reply };
+    },
+  };
+}
+
+function getBrokerData(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
+  return {
+    kind: 'get-broker-data',
+    types: commandTypes['get-broker-data'],
+    read: (json) => {
+      const { csr } = readMessageJson('getBrokerData', json).value;
+      return { kind: 'get-broker-data', activationCode, ...(csr === undefined ? {} : { csr }), reply };
+    },
+  };
+}
+
+function read<M extends Inbound>(
+  payload: Uint8Array,
+  reply: ReplyPath,
+  commands: readonly [Command<M>, ...Command<M>[]],
+): Reading<M> {
+  // Where a topic has one command only, even a broken message can be nothing else.
+  const [{ kind: first }] = commands;
+  let kind = commands.length === 1 ? first : undefined;
+  try {
+    const json = parseJson(payload, messageLimits.onboarding);
+    const head = headOf(json);
+    if (head?.type === 'report') return { outcome: 'ignored' };
+    if (!head) throw new Mqtt2goError('malformed_message', 'The message is no command of the standard’s form.');
+    const command = commands.find(({ types }) => types.includes(head.commandType));
+    if (!command) throw new Mqtt2goError('unknown_command');
+    kind = command.kind;
+    return { outcome: 'message', message: command.read(json) };
+  } catch (error) {
+    if (beginsLikeReport(payload)) return { outcome: 'ignored' };
+    return {
+      outcome: 'refused',
+      error: toMqtt2goError(error),
+      reply,
+      ...(kind === undefined ? {} : { command: kind }),
+    };
+  }
+}
+
+const reportStart = '{"type":"report"';
+
+/** A report may be larger or deeper than commands may be; ours begin like this, and are not to be answered. */
+function beginsLikeReport(payload: Uint8Array): boolean {
+  return new TextDecoder().decode(payload.subarray(0, 64)).replaceAll(/\s/g, '').startsWith(reportStart);
+}
+
+/** A topic that the broker hands to us, but whose ids are none: nobody can be answered there. */
+function unreadable(topic: string, filters: readonly string[]): Reading<never> {
+  if (!filters.some((filter) => topicMatches(filter, topic))) return { outcome: 'ignored' };
+  return {
+    outcome: 'refused',
+    error: new Mqtt2goError('invalid_identifier', 'The topic holds something that is no identifier.'),
+  };
+}
+
+function encode(message: Outbound, topic: string, nowMs: number): string {
+  switch (message.kind) {
+    case 'broker-data':
+      return encodeMessage(
+        'brokerData',
+        {
+          broker_ip: message.brokerHost,
+          ...(message.brokerPort === defaultBrokerPort ? {} : { broker_port: message.brokerPort }),
+          device_certificate: message.deviceCertificate,
+        },
+        { nowMs },
+      );
+    case 'rename-requested':
+      return encodeMessage(
+        'renameRequest',
+        { device_type: message.deviceType, device_id: message.deviceId },
+        { nowMs },
+      );
+    case 'device-topics': {
+      const list = [...message.topics];
+      if (!isRev12(topic)) return encodeMessage('deviceTopics', list, { nowMs });
+      const [only] = list;
+      return encodeMessage('deviceTopic', list.length === 1 && only !== undefined ? only : list, { nowMs });
+    }
+    case 'onboarding-progress':
+      return encodeMessage('onboardingProgress', { device_id: message.deviceId, state: message.state }, { nowMs });
+    case 'command-done':
+      return encodeMessage('commandDone', 'ok', { nowMs, commandName: commandName(message.command, topic) });
+    case 'command-refused':
+      return encodeMessage(
+        'commandRefused',
+        { event: 'error', reason: message.error.code },
+        { nowMs, commandName: commandName(message.command, topic) },
+      );
+  }
+}
+
+/** Rev 1.2 writes `topic` where Rev 1.0 writes `topics`; the topic tells which of them is spoken. */
+function isRev12(topic: string): boolean {
+  return topics.deviceTopic.parse(topic) !== undefined;
+}
+
+/** What a report on a command is named after; for a command that could not be read, its topic's last word. */
+function commandName(kind: Kind | undefined, topic: string): string {
+  if (kind === undefined) return topic.slice(topic.lastIndexOf('/') + 1);
+  if (kind === 'get-device-topics' && isRev12(topic)) return messages.getDeviceTopic.envelope.names[0] ?? 'topic';
+  return commandTypes[kind][0] ?? kind;
+}
