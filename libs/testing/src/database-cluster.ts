@@ -15,7 +15,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
   const port = await freePort();
   const messages: string[] = [];
   const cluster = new EmbeddedPostgres({
-    databaseDir: join(await mkdtemp(join(tmpdir(), 'mqtt2go-pg-')), 'data'),
+    databaseDir: await mkdtemp(join(tmpdir(), 'mqtt2go-pg-')),
     user: 'postgres',
     password: 'postgres',
     port,

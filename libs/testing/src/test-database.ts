@@ -11,7 +11,10 @@ export interface TestDatabase {
 
 /** A fresh, empty database in the cluster of this run. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const adminUrl = inject('databaseAdminUrl');
+  const adminUrl: string | undefined = inject('databaseAdminUrl');
+  if (adminUrl === undefined) {
+    throw new Error('the vitest project needs globalSetup: libs/testing/src/global-setup.ts');
+  }
   const name = `test_${randomBytes(6).toString('hex')}`;
   await administer(adminUrl, `CREATE DATABASE ${name}`);
   const url = new URL(adminUrl);

@@ -15,13 +15,20 @@ export async function within<T>(promise: Promise<T>, what: string, timeoutMs = d
   }
 }
 
+/** An event emitter of any typing. */
+interface Emitter {
+  on(event: never, listener: never): unknown;
+  off(event: never, listener: never): unknown;
+}
+
 /** The arguments of the next `event` that `matches`. */
 export function waitForEvent<A extends unknown[] = unknown[]>(
-  emitter: Pick<EventEmitter, 'on' | 'off'>,
+  typedEmitter: Emitter,
   event: string,
   matches: (...args: A) => boolean = () => true,
   timeoutMs = defaultTimeoutMs,
 ): Promise<A> {
+  const emitter = typedEmitter as unknown as EventEmitter;
   let listener: ((...args: A) => void) | undefined;
   const happened = new Promise<A>((resolve) => {
     listener = (...args: A) => {

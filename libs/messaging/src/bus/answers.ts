@@ -1,5 +1,5 @@
 import { Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
-import { type ArgumentsHost, Catch, Logger, type PipeTransform, type RpcExceptionFilter, UseFilters } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type PipeTransform, type RpcExceptionFilter, UseFilters } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { z } from 'zod';
@@ -39,13 +39,11 @@ class ContractPipe<I extends z.ZodType> implements PipeTransform<unknown, z.outp
 
 @Catch()
 class BusErrorFilter implements RpcExceptionFilter {
-  private readonly logger = new Logger('Bus');
-
   catch(exception: unknown, host: ArgumentsHost): Observable<never> {
     const error = toMqtt2goError(exception);
     if (error !== exception) {
-      const topic = host.switchToRpc().getContext<BusContext>().getTopic();
-      this.logger.error({ err: exception, topic }, 'a bus request failed');
+      const context = host.switchToRpc().getContext<BusContext>();
+      context.log.error({ err: exception, topic: context.getTopic() }, 'a bus request failed');
     }
     return throwError((): BusError => ({ code: error.code, message: error.message }));
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { ClientMqtt, type ReadPacket, type WritePacket } from '@nestjs/microservices';
 import type { MqttClient } from 'mqtt';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { BrokerLink } from '../links/broker-link.js';
 import { logConnection, subscribeAll } from '../mqtt/subscribing.js';
 import { busReply, parseJson, replyTopic, reviveError } from './bus-packets.js';
@@ -19,7 +19,7 @@ export class BusClient extends ClientMqtt {
 
   constructor(
     private readonly link: BrokerLink,
-    log: Logger = pino({ name: 'bus' }),
+    log: Logger,
   ) {
     super({});
     this.client = link.open('bus-client');

@@ -1,4 +1,5 @@
 import { MqttContext } from '@nestjs/microservices';
+import type { Logger } from 'pino';
 
 /** What a bus handler gets besides its input. */
 export class BusContext extends MqttContext {
@@ -7,6 +8,7 @@ export class BusContext extends MqttContext {
     topic: string,
     packet: Record<string, unknown>,
     readonly onboardingId: string | undefined,
+    readonly log: Logger,
   ) {
     super([topic, packet]);
   }

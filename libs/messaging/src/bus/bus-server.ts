@@ -2,10 +2,11 @@ import type { ServiceName } from '@mqtt2go/access';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { ServerMqtt, type TransportId } from '@nestjs/microservices';
 import type { IPublishPacket, MqttClient } from 'mqtt';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { lastValueFrom } from 'rxjs';
 import type { BrokerLink } from '../links/broker-link.js';
-import { onboardingLogFields, withOnboarding } from '../logging/onboarding-context.js';
+import { withOnboarding } from '../logging/onboarding-context.js';
+import { silent } from '../logging/silent.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
 import { BusContext } from './bus-context.js';
@@ -19,6 +20,7 @@ export interface BusServerOptions {
   readonly shared?: boolean;
   /** How many requests are worked on at once; 64 by default. */
   readonly concurrency?: number;
+  /** The service's own by default, when the runtime starts it. */
   readonly log?: Logger;
 }
 
@@ -28,13 +30,18 @@ export interface BusServerOptions {
  */
 export class BusServer extends ServerMqtt {
   override transportId: TransportId = BUS;
-  private readonly log: Logger;
+  private log: Logger;
   private client: MqttClient | undefined;
   private intake: MessageIntake | undefined;
 
   constructor(private readonly busOptions: BusServerOptions) {
     super({});
-    this.log = busOptions.log ?? pino({ name: 'bus', mixin: onboardingLogFields });
+    this.log = busOptions.log ?? silent;
+  }
+
+  /** Where to log, unless the options said so; before `listen`. */
+  useLog(log: Logger): void {
+    this.log = this.busOptions.log ?? log;
   }
 
   /** Calls back when the broker has granted every subscription, or with the reason why not. */
@@ -87,7 +94,7 @@ export class BusServer extends ServerMqtt {
     }
     const { id, data } = request.data;
     await withOnboarding(data.onboardingId, async () => {
-      const context = new BusContext(topic, { ...packet }, data.onboardingId);
+      const context = new BusContext(topic, { ...packet }, data.onboardingId, this.log);
       const reply = await this.answer(topic, data.body, context);
       client.publish(replyTopic(topic), JSON.stringify({ ...reply, id, isDisposed: true }), { qos: 1 }, (error) => {
         if (error) {

@@ -1,11 +1,13 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
+import type { Logger } from 'pino';
 import { firstValueFrom, timeout } from 'rxjs';
 import type { z } from 'zod';
 import type { BusMessage, Contract } from '../contracts/contract.js';
 import type { BrokerLink } from '../links/broker-link.js';
 import { currentOnboardingId } from '../logging/onboarding-context.js';
+import { silent } from '../logging/silent.js';
 import { BusClient } from './bus-client.js';
 
 export interface CallOptions {
@@ -21,8 +23,8 @@ export interface CallOptions {
 export class Bus implements OnApplicationShutdown {
   private readonly client: BusClient;
 
-  constructor(link: BrokerLink) {
-    this.client = new BusClient(link);
+  constructor(link: BrokerLink, log: Logger = silent) {
+    this.client = new BusClient(link, log);
   }
 
   /**

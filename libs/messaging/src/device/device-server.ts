@@ -3,6 +3,7 @@ import type { IPublishPacket, MqttClient } from 'mqtt';
 import type { Logger } from 'pino';
 import { DEVICES } from '../bus/transport-ids.js';
 import type { BrokerLink } from '../links/broker-link.js';
+import { withOnboarding } from '../logging/onboarding-context.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
 import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffic.js';
@@ -61,11 +62,21 @@ export class DeviceServer extends ServerMqtt {
     _client: MqttClient,
     packet: IPublishPacket,
   ): Promise<void> {
-    const { maxPayloadBytes = 262_144 } = this.traffic;
+    const { maxPayloadBytes = 262_144, onHandled } = this.traffic;
     if (payload.length > maxPayloadBytes) {
       this.log.warn({ topic, bytes: payload.length, maxPayloadBytes }, 'message dropped: it is too large');
       return;
     }
-    await this.handleEvent(topic, { pattern: topic, data: payload }, new MqttContext([topic, { ...packet }]));
+    const startedMs = performance.now();
+    let succeeded = false;
+    try {
+      // In-process streams would otherwise carry the sender's onboarding over to here.
+      await withOnboarding(undefined, () =>
+        this.handleEvent(topic, { pattern: topic, data: payload }, new MqttContext([topic, { ...packet }])),
+      );
+      succeeded = true;
+    } finally {
+      onHandled?.(performance.now() - startedMs, succeeded);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { Mqtt2goError, type Publication } from '@mqtt2go/protocol';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { BrokerLink } from '../links/broker-link.js';
-import { onboardingLogFields } from '../logging/onboarding-context.js';
+import { silent } from '../logging/silent.js';
 import { DeviceClient } from './device-client.js';
 import { DeviceServer } from './device-server.js';
 
@@ -14,6 +14,8 @@ export interface DeviceTrafficOptions {
   readonly session?: 'persistent' | 'clean';
   /** How many messages are worked on at once, over all topics; 64 by default. */
   readonly concurrency?: number;
+  /** Called after each message with how long its handler took, and whether it resolved; for metrics. */
+  readonly onHandled?: (durationMs: number, succeeded: boolean) => void;
   /** Larger payloads are dropped; 262,144 by default. */
   readonly maxPayloadBytes?: number;
   /** Replicas share the messages: filters become `$share/<group>/…`; needs a broker that can. */
@@ -34,7 +36,7 @@ export class DeviceTraffic {
     private readonly link: BrokerLink,
     private readonly options: DeviceTrafficOptions = {},
   ) {
-    this.log = options.log ?? pino({ name: 'devices', mixin: onboardingLogFields });
+    this.log = options.log ?? silent;
     this.client = new DeviceClient(link, `${options.clientId ?? 'devices'}-out`, this.log);
   }
 

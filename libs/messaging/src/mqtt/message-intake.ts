@@ -18,7 +18,7 @@ interface Delivery {
   readonly stream: MqttClient['stream'];
   /** Set for QoS 1. */
   readonly messageId: number | undefined;
-  finished: boolean;
+  state: 'waiting' | 'running' | 'finished';
 }
 
 /**
@@ -56,6 +56,8 @@ export class MessageIntake {
     this.stopped = true;
     this.waiting.length = 0;
     this.topics.clear();
+    // What has not begun stays unacknowledged, and must not keep back the acknowledgement of what has.
+    this.unacknowledged.splice(0, Infinity, ...this.unacknowledged.filter(({ state }) => state !== 'waiting'));
     this.releaseBroker();
     if (this.running > 0) {
       await new Promise<void>((resolve) => this.idleListeners.push(resolve));
@@ -75,7 +77,7 @@ export class MessageIntake {
       return;
     }
     const messageId = this.messageIds.get(packet);
-    const delivery: Delivery = { packet, stream: this.client.stream, messageId, finished: false };
+    const delivery: Delivery = { packet, stream: this.client.stream, messageId, state: 'waiting' };
     if (messageId !== undefined) {
       this.unacknowledged.push(delivery);
     }
@@ -115,6 +117,7 @@ export class MessageIntake {
 
   private run(delivery: Delivery): void {
     this.running += 1;
+    delivery.state = 'running';
     const { topic, payload } = delivery.packet;
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     void Promise.resolve()
@@ -161,8 +164,8 @@ export class MessageIntake {
   }
 
   private finish(delivery: Delivery): void {
-    delivery.finished = true;
-    while (this.unacknowledged[0]?.finished) {
+    delivery.state = 'finished';
+    while (this.unacknowledged[0]?.state === 'finished') {
       const { stream, messageId } = this.unacknowledged.shift() ?? delivery;
       if (messageId !== undefined && stream === this.client.stream && this.client.connected) {
         stream.write(Buffer.of(0x40, 0x02, messageId >> 8, messageId & 0xff));

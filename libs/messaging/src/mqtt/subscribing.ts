@@ -1,26 +1,34 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { MqttClient } from 'mqtt';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 
 const retryDelayMs = 1_000;
 
+/** SUBACK's codes above this are refusals (MQTT-3.9.3-2). */
+const highestQos = 2;
+const suback = z.object({ packet: z.object({ granted: z.array(z.union([z.number(), z.object({ qos: z.number() })])) }) });
+
 /**
- * Subscribes at QoS 1 and reads the SUBACK, whose refusals mqtt.js reports nowhere.
- * @throws Mqtt2goError `forbidden` when a filter is refused, `unavailable` when no answer comes
+ * Subscribes at QoS 1, and is refused if any of `filters` is.
+ * @throws Mqtt2goError `forbidden` when the broker refuses a filter, `unavailable` when no answer comes
  */
 export async function subscribeAll(client: MqttClient, filters: readonly string[]): Promise<void> {
   if (filters.length === 0) {
     return;
   }
-  const granted = await client.subscribeAsync([...filters], { qos: 1 }).catch((error: unknown) => {
-    const refused = error instanceof Error && 'packet' in error && error.packet !== undefined;
-    throw refused
-      ? new Mqtt2goError('forbidden', `the broker refuses a subscription among ${filters.join(', ')}`, { cause: error })
-      : new Mqtt2goError('unavailable', 'the broker went away while subscribing', { cause: error });
-  });
-  const refused = granted.filter(({ qos }) => qos > 2).map(({ topic }) => topic);
-  if (refused.length > 0) {
-    throw new Mqtt2goError('forbidden', `the broker refuses the subscription to ${refused.join(', ')}`);
+  try {
+    await client.subscribeAsync([...filters], { qos: 1 });
+  } catch (error) {
+    const answer = suback.safeParse(error);
+    if (!answer.success) {
+      throw new Mqtt2goError('unavailable', 'the broker went away while subscribing', { cause: error });
+    }
+    const codes = answer.data.packet.granted.map((granted) => (typeof granted === 'number' ? granted : granted.qos));
+    const refused = filters.filter((_filter, index) => (codes[index] ?? 0) > highestQos);
+    throw new Mqtt2goError('forbidden', `the broker refuses the subscription to ${refused.join(', ')}`, {
+      cause: error,
+    });
   }
 }
 
