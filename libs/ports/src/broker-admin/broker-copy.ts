@@ -26,12 +26,13 @@ export class BrokerCopy {
 
   /**
    * Rebuilds the copy whenever the broker is found without it.
+   * @param afterwards gives the broker what else it has lost, such as its trust anchors
    * @returns the way to stop, which waits for a rebuild that runs
    */
-  keep(): () => Promise<void> {
+  keep(afterwards: () => Promise<void> = async () => undefined): () => Promise<void> {
     const running = new Set<Promise<void>>();
     const stop = this.#admin.onCopyLost(async () => {
-      const rebuild = this.rebuild();
+      const rebuild = this.rebuild().then(afterwards);
       running.add(rebuild);
       await rebuild.finally(() => running.delete(rebuild));
     });

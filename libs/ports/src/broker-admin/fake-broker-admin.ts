@@ -12,14 +12,34 @@ export interface FakeConnection {
 
 /** A live session at {@link FakeBrokerAdmin}. */
 export class FakeSession {
-  open = true;
+  /** Resolves when the broker has ended it. */
+  readonly closed: Promise<void>;
+  #isOpen = true;
+  #resolveClosed: () => void = () => undefined;
+  readonly #mayDo: (action: Action, topic: string) => boolean;
+
   constructor(
     readonly connection: FakeConnection,
-    private readonly mayDo: (action: Action, topic: string) => boolean,
-  ) {}
+    mayDo: (action: Action, topic: string) => boolean,
+  ) {
+    this.#mayDo = mayDo;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** What the broker would decide now; false once the session is closed. */
   may(action: Action, topic: string): boolean {
-    return this.open && this.mayDo(action, topic);
+    return this.#isOpen && this.#mayDo(action, topic);
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#resolveClosed();
   }
 }
 
@@ -130,7 +150,7 @@ export class FakeBrokerAdmin extends BrokerAdmin {
   }
 
   #close(session: FakeSession): void {
-    session.open = false;
+    session.close();
     this.sessions.delete(session);
   }
 

@@ -1,0 +1,279 @@
+import type {
+  ActivationPrincipal,
+  ControllerPrincipal,
+  DevicePrincipal,
+  PasswordHash,
+  Principal,
+  PrincipalKey,
+} from '@mqtt2go/access';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BrokerAdmin } from './broker-admin.js';
+
+/** A session at the broker under test. */
+export interface ContractSession {
+  /** Whether a subscription to the filter is granted. */
+  maySubscribe(filter: string): Promise<boolean>;
+  /** Resolves when the broker has ended the session. */
+  readonly closed: Promise<void>;
+}
+
+export interface ContractConnection {
+  readonly key: PrincipalKey;
+  /** A device comes with a certificate that has this serial number, one of {@link contractSerials}. */
+  readonly certificateSerial?: string;
+  /** A controller comes with one of {@link contractPasswords}. */
+  readonly password?: string;
+}
+
+/** One broker under test, with an empty copy at first. */
+export interface BrokerAdminHarness {
+  readonly admin: BrokerAdmin;
+  /** Undefined when the broker turns it away. */
+  connect(connection: ContractConnection): Promise<ContractSession | undefined>;
+  /** Loses the copy and all sessions, as in a restart. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Serial numbers that a harness has certificates of, for the device ids {@link contractDeviceIds}. */
+export const contractSerials = ['0A01', '0A02'] as const;
+export const contractDeviceIds = ['plug-1', 'plug-2'] as const;
+
+/** Passwords with their hashes. */
+export const contractPasswords = {
+  'first-password': 'Z9ie2Uu4P0KdmId7HXaVlcdtXV2CAE4d9s7lNAEbrFmS9+NXN0F2RsgXPY1JgzIoGuAtGfnshMHQajPHNAQy6g==',
+  'second-password': 'Z6XgYnYa78p27l4bO+K+myrAoRt49nR6tKH8iCdq9rABF6G5KL2OIkKAC495yi0zcJbrKiDJkzsKsdqKitKQtw==',
+} as const;
+
+const [plug, otherPlug] = contractDeviceIds;
+const [serial, newSerial] = contractSerials;
+
+export function contractDevice(change: Partial<DevicePrincipal> = {}): DevicePrincipal {
+  return {
+    kind: 'device',
+    id: plug,
+    homeId: 'home-1',
+    gatewayId: 'gw-1',
+    deviceType: 'socket',
+    groupIds: [],
+    certificateSerials: [serial],
+    ...change,
+  };
+}
+
+export function contractController(
+  change: Partial<ControllerPrincipal> = {},
+  password: keyof typeof contractPasswords = 'first-password',
+): ControllerPrincipal {
+  const hash: PasswordHash = {
+    algorithm: 'pbkdf2-sha512',
+    iterations: 1000,
+    salt: 'AQEBAQEBAQEBAQEBAQEBAQ==',
+    hash: contractPasswords[password],
+  };
+  return {
+    kind: 'controller',
+    id: 'phone-1',
+    homeId: 'home-1',
+    gatewayId: 'gw-1',
+    role: 'administrator',
+    password: hash,
+    ...change,
+  };
+}
+
+const deviceKey: PrincipalKey = { kind: 'device', id: plug };
+const controllerKey: PrincipalKey = { kind: 'controller', id: 'phone-1' };
+
+/** What every adapter of {@link BrokerAdmin} does, tried on a home broker. */
+export function brokerAdminContract(name: string, start: () => Promise<BrokerAdminHarness>): void {
+  describe(`${name} as a BrokerAdmin`, () => {
+    let harness: BrokerAdminHarness;
+    let admin: BrokerAdmin;
+
+    beforeEach(async () => {
+      harness = await start();
+      admin = harness.admin;
+    });
+    afterEach(() => harness.close());
+
+    const connectDevice = (certificateSerial: string = serial, id: string = plug) =>
+      harness.connect({ key: { kind: 'device', id }, certificateSerial });
+    const admitted = async (session: Promise<ContractSession | undefined>): Promise<ContractSession> => {
+      const there = await session;
+      if (there === undefined) throw new Error('The broker has turned the client away.');
+      return there;
+    };
+
+    it('turns away whom it was not told of', async () => {
+      expect(await connectDevice()).toBeUndefined();
+    });
+
+    it('lets a device in when put has resolved, to its own topics and nothing else', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      expect(await session.maySubscribe('plug-1/topics')).toBe(true);
+      expect(await session.maySubscribe('plug-2/topics')).toBe(false);
+      expect(await session.maySubscribe('home-1/gw-1/kitchen/socket/plug-1')).toBe(false);
+      expect(await session.maySubscribe('#')).toBe(false);
+    });
+
+    it('gives more to a live session', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      await admin.put([contractDevice({ groupIds: ['kitchen'] })]);
+      expect(await session.maySubscribe('home-1/gw-1/kitchen/socket/plug-1')).toBe(true);
+    });
+
+    it('takes away from a live session', async () => {
+      await admin.put([contractDevice({ groupIds: ['kitchen'] })]);
+      const session = await admitted(connectDevice());
+      await admin.put([contractDevice({ groupIds: ['hall'] })]);
+      expect(await session.maySubscribe('home-1/gw-1/kitchen/socket/plug-1')).toBe(false);
+    });
+
+    it('turns a certificate away that is not among the current ones', async () => {
+      await admin.put([contractDevice()]);
+      expect(await connectDevice(newSerial)).toBeUndefined();
+    });
+
+    it('closes the session of a certificate that is no longer current', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      await admin.put([contractDevice({ certificateSerials: [newSerial] })]);
+      await session.closed;
+      expect(await connectDevice()).toBeUndefined();
+      await admitted(connectDevice(newSerial));
+    });
+
+    it('leaves a session alone when a second certificate is added', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      await admin.put([contractDevice({ certificateSerials: [serial, newSerial] })]);
+      expect(await session.maySubscribe('plug-1/topics')).toBe(true);
+    });
+
+    it('closes the sessions of a password that was replaced', async () => {
+      await admin.put([contractController()]);
+      const session = await admitted(harness.connect({ key: controllerKey, password: 'first-password' }));
+      await admin.put([contractController({}, 'second-password')]);
+      await session.closed;
+      await admitted(harness.connect({ key: controllerKey, password: 'second-password' }));
+    });
+
+    it('changes the role of a controller in its live session', async () => {
+      await admin.put([contractController()]);
+      const session = await admitted(harness.connect({ key: controllerKey, password: 'first-password' }));
+      expect(await session.maySubscribe('home-1/gw-1/add_device')).toBe(true);
+      await admin.put([contractController({ role: 'guest' })]);
+      expect(await session.maySubscribe('home-1/gw-1/add_device')).toBe(false);
+      expect(await session.maySubscribe('home-1/gw-1/kitchen/light/lamp-1')).toBe(true);
+      expect(await session.maySubscribe('home-1/gw-1/kitchen/camera/cam-1')).toBe(false);
+    });
+
+    it('closes the live session of whom it removes, and turns the next one away', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      await admin.remove([deviceKey]);
+      await session.closed;
+      expect(await connectDevice()).toBeUndefined();
+    });
+
+    it('takes it when somebody unknown is removed, and when nothing is put', async () => {
+      await admin.remove([deviceKey, controllerKey]);
+      await admin.put([]);
+      await admin.remove([]);
+    });
+
+    it('does the same thing once when it is told twice', async () => {
+      await admin.put([contractDevice()]);
+      const session = await admitted(connectDevice());
+      await admin.put([contractDevice()]);
+      expect(await session.maySubscribe('plug-1/topics')).toBe(true);
+      await admin.remove([deviceKey]);
+      await admin.remove([deviceKey]);
+    });
+
+    it('keeps to the order of what it is told at once', async () => {
+      const changes: Promise<void>[] = [];
+      for (let i = 0; i < 20; i += 1) {
+        changes.push(admin.put([contractDevice({ groupIds: [`group-${i}`] })]));
+        changes.push(admin.remove([deviceKey]));
+      }
+      changes.push(admin.put([contractDevice({ groupIds: ['last'] })]));
+      await Promise.all(changes);
+      const session = await admitted(connectDevice());
+      expect(await session.maySubscribe('home-1/gw-1/last/socket/plug-1')).toBe(true);
+    });
+
+    it('replaces everything: who stays keeps the session, who is not in it goes', async () => {
+      const other = contractDevice({ id: otherPlug, certificateSerials: [newSerial] });
+      await admin.put([contractDevice(), other]);
+      const stays = await admitted(connectDevice());
+      const goes = await admitted(connectDevice(newSerial, otherPlug));
+      await admin.replaceAll(manyActivations(1_000, [contractDevice()]));
+      await goes.closed;
+      expect(await stays.maySubscribe('plug-1/topics')).toBe(true);
+      expect(await connectDevice(newSerial, otherPlug)).toBeUndefined();
+    });
+
+    it('takes nobody at all for an answer', async () => {
+      await admin.put([contractDevice()]);
+      await admin.replaceAll([]);
+      expect(await connectDevice()).toBeUndefined();
+    });
+
+    it('lets what is put while everything is replaced win', async () => {
+      const older = contractDevice({ groupIds: ['old'] });
+      await admin.replaceAll(
+        (async function* () {
+          await admin.put([
+            contractDevice({ groupIds: ['new'] }),
+            contractDevice({ id: otherPlug, certificateSerials: [newSerial] }),
+          ]);
+          yield older;
+        })(),
+      );
+      const session = await admitted(connectDevice());
+      expect(await session.maySubscribe('home-1/gw-1/new/socket/plug-1')).toBe(true);
+      expect(await session.maySubscribe('home-1/gw-1/old/socket/plug-1')).toBe(false);
+      await admitted(connectDevice(newSerial, otherPlug));
+    });
+
+    it('asks for the copy at the first connection and after each loss, until it is told to stop', async () => {
+      let rebuilds = 0;
+      let wake: () => void = () => undefined;
+      const rebuilt = () =>
+        new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      const first = rebuilt();
+      const stop = admin.onCopyLost(async () => {
+        await admin.replaceAll([contractDevice()]);
+        rebuilds += 1;
+        wake();
+      });
+      await first;
+      await admitted(connectDevice());
+      const second = rebuilt();
+      await harness.restart();
+      await second;
+      await admitted(connectDevice());
+      expect(rebuilds).toBe(2);
+      stop();
+    });
+  });
+}
+
+async function* manyActivations(count: number, first: readonly Principal[]): AsyncIterable<Principal> {
+  yield* first;
+  for (let i = 0; i < count; i += 1) {
+    const waiting: ActivationPrincipal = {
+      kind: 'activation',
+      id: `device-${i}`,
+      activationCode: `code-${i}`,
+      expiresAtMs: 0,
+    };
+    yield waiting;
+  }
+}

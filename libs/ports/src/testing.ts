@@ -1,0 +1,2 @@
+/** Contract suites of the ports, for adapters' tests only: they import vitest. */
+export * from './broker-admin/broker-admin.contract.js';
