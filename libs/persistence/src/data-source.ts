@@ -3,6 +3,7 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { TypeormLog } from './typeorm-log.js';
 
 export interface PersistenceOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -47,6 +48,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     migrations: [...options.migrations],
     migrationsTableName: 'migration',
     synchronize: false,
+    logger: new TypeormLog(log),
     poolSize,
     applicationName: `mqtt2go-${schema}`,
     // A connection of the pool that breaks while idle is replaced by the next query.
