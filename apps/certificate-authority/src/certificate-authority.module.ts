@@ -1,0 +1,56 @@
+import { BusModule } from '@mqtt2go/messaging';
+import { PersistenceModule } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
+import { Clock } from '@mqtt2go/ports';
+import type { DynamicModule } from '@nestjs/common';
+import type { Registry } from 'prom-client';
+import { DataSource } from 'typeorm';
+import { Authorities } from './authority/authorities.js';
+import { AuthorityController } from './authority/authority.controller.js';
+import { DeviceBundles } from './certificates/device-bundles.js';
+import { databaseOptions } from './database-options.js';
+import { IssuingController } from './issuing/issuing.controller.js';
+import { Issuing } from './issuing/issuing.js';
+import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
+import { Settling } from './issuing/settling.js';
+import { CertificateMetrics } from './metrics/certificate-metrics.js';
+import { RenewalController } from './renewal/renewal.controller.js';
+import { Renewing } from './renewal/renewing.js';
+import { AccessWithdrawal } from './revocation/access-withdrawal.js';
+import { RevocationController } from './revocation/revocation.controller.js';
+import { RevocationList } from './revocation/revocation-list.js';
+import { Revoking } from './revocation/revoking.js';
+import type { CertificateAuthorityDeps } from './start-certificate-authority.js';
+
+// biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
+export class CertificateAuthorityModule {
+  static forRoot(deps: CertificateAuthorityDeps, registry: Registry): DynamicModule {
+    return {
+      module: CertificateAuthorityModule,
+      imports: [
+        PersistenceModule.forRoot(databaseOptions(deps)),
+        BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
+      ],
+      controllers: [AuthorityController, IssuingController, RenewalController, RevocationController],
+      providers: [
+        { provide: Clock, useValue: deps.clock },
+        { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
+        { provide: CertificateMetrics, useFactory: () => new CertificateMetrics(registry) },
+        {
+          provide: Authorities,
+          useFactory: (dataSource: DataSource, box: SecretBox, clock: Clock) =>
+            Authorities.open(dataSource, box, clock),
+          inject: [DataSource, SecretBox, Clock],
+        },
+        AccessWithdrawal,
+        DeviceBundles,
+        Issuing,
+        OnboardingCertificates,
+        Renewing,
+        RevocationList,
+        Revoking,
+        Settling,
+      ],
+    };
+  }
+}

@@ -1,0 +1,48 @@
+import { Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import { schema } from '../schema.js';
+import { DeviceKey } from './device-key.entity.js';
+
+/** An operational certificate that was issued, for as long as the platform lives. */
+@Entity({ schema, name: 'device_certificate' })
+@ForeignKey(() => DeviceKey, ['publicKeyHash', 'deviceId'], ['publicKeyHash', 'deviceId'], {
+  name: 'device_certificate_key_fk',
+})
+@Unique('device_certificate_renewal_uq', ['renewedFrom', 'publicKeyHash'])
+@Index('device_certificate_device_idx', ['deviceId'])
+@Index('device_certificate_revoked_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
+export class DeviceCertificate {
+  /** Upper-case hex. */
+  @PrimaryColumn({
+    name: 'serial_number',
+    type: 'varchar',
+    length: 40,
+    primaryKeyConstraintName: 'device_certificate_pk',
+  })
+  serialNumber: string;
+
+  @Column({ name: 'device_id', type: 'varchar', length: 64 })
+  deviceId: string;
+
+  @Column({ name: 'public_key_hash', type: 'bytea' })
+  publicKeyHash: Buffer;
+
+  /** DER. */
+  @Column({ name: 'certificate', type: 'bytea' })
+  certificate: Buffer;
+
+  @Column({ name: 'not_before', type: 'timestamptz' })
+  notBefore: Date;
+
+  @Column({ name: 'not_after', type: 'timestamptz' })
+  notAfter: Date;
+
+  /** Serial number of the certificate that this one renews. */
+  @Column({ name: 'renewed_from', type: 'varchar', length: 40, nullable: true })
+  renewedFrom: string | null;
+
+  @Column({ name: 'revoked_at', type: 'timestamptz', nullable: true })
+  revokedAt: Date | null;
+
+  @Column({ name: 'revocation_reason', type: 'varchar', length: 32, nullable: true })
+  revocationReason: string | null;
+}

@@ -1,0 +1,83 @@
+import type { certificateAuthority } from '@mqtt2go/messaging';
+import { publicKeyHash, readCertificate } from '@mqtt2go/pki';
+import { Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { z } from 'zod';
+import { Authorities } from '../authority/authorities.js';
+import { DeviceBundles } from '../certificates/device-bundles.js';
+import { DeviceCertificate } from '../certificates/device-certificate.entity.js';
+import { DeviceKey } from '../certificates/device-key.entity.js';
+import { readDeviceRequest, withOwnKey } from '../certificates/device-keys.js';
+import { CertificateMetrics } from '../metrics/certificate-metrics.js';
+
+export type RenewalRequest = z.output<typeof certificateAuthority.renewCertificate.input>;
+export type RenewalAnswer = z.input<typeof certificateAuthority.renewCertificate.output>;
+
+/** Issues the certificate after a certificate: one for each key, however often it is asked for. */
+@Injectable()
+export class Renewing {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly authorities: Authorities,
+    private readonly bundles: DeviceBundles,
+    private readonly clock: Clock,
+    private readonly metrics: CertificateMetrics,
+  ) {}
+
+  /** The errors are those of the contract, and `conflict` for a certificate that has expired. */
+  async renew({ serialNumber, csr }: RenewalRequest): Promise<RenewalAnswer> {
+    const { successor, isNew } = await withOwnKey(() =>
+      this.dataSource.transaction((manager) => this.renewIn(manager, serialNumber, csr)),
+    );
+    if (isNew) this.metrics.renewed();
+    return {
+      serialNumber: successor.serialNumber,
+      deviceCertificate: this.bundles.bundle(successor.certificate),
+    };
+  }
+
+  private async renewIn(
+    manager: EntityManager,
+    serialNumber: string,
+    csr: string | undefined,
+  ): Promise<{ successor: DeviceCertificate; isNew: boolean }> {
+    // The lock makes renewals of one certificate, and its revocation, come one after the other.
+    const lock = { mode: 'pessimistic_write' } as const;
+    const current = await manager.findOne(DeviceCertificate, { where: { serialNumber }, lock });
+    if (current === null) throw new Mqtt2goError('unknown_certificate');
+    this.requireGood(current);
+    const { deviceId } = current;
+    const publicKey =
+      csr === undefined ? readCertificate(current.certificate).publicKey : await readDeviceRequest(csr, deviceId);
+    const hash = publicKeyHash(publicKey);
+
+    const earlier = await manager.findOneBy(DeviceCertificate, { renewedFrom: serialNumber, publicKeyHash: hash });
+    if (earlier !== null) {
+      this.requireGood(earlier);
+      return { successor: earlier, isNew: false };
+    }
+    const issued = this.authorities.issuing.issueDevice({ deviceId, publicKey, nowMs: this.clock.now() });
+    const successor = manager.create(DeviceCertificate, {
+      serialNumber: issued.serialNumber,
+      deviceId,
+      publicKeyHash: hash,
+      certificate: Buffer.from(issued.der),
+      notBefore: new Date(issued.notBeforeMs),
+      notAfter: new Date(issued.notAfterMs),
+      renewedFrom: serialNumber,
+    });
+    const key = { publicKeyHash: hash, deviceId };
+    await manager.createQueryBuilder().insert().into(DeviceKey).values(key).orIgnore().execute();
+    await manager.insert(DeviceCertificate, successor);
+    return { successor, isNew: true };
+  }
+
+  private requireGood(certificate: DeviceCertificate): void {
+    if (certificate.revokedAt !== null) throw new Mqtt2goError('certificate_revoked');
+    if (certificate.notAfter.getTime() < this.clock.now()) {
+      throw new Mqtt2goError('conflict', 'The certificate has expired; the device has to be added again.');
+    }
+  }
+}
