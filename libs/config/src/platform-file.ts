@@ -62,7 +62,9 @@ export async function readPlatformFile(dataDir: string): Promise<PlatformFile | 
   try {
     return platformFile.parse(JSON.parse(text));
   } catch (error) {
-    throw new Mqtt2goError('configuration_invalid', `${path} is not a platform file of this version.`, { cause: error });
+    throw new Mqtt2goError('configuration_invalid', `${path} is not a platform file of this version.`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,1 +1,11 @@
-export {};
+export * from './appliance/appliance.js';
+export * from './appliance/switch-appliance.js';
+export * from './broker-finder.js';
+export { ConnectionProblem, type ConnectionProblemKind } from './connection/connection-problem.js';
+export * from './device.js';
+export * from './device-events.js';
+export type { BackOff } from './retrying.js';
+export * from './store/device-identity.js';
+export * from './store/device-store.js';
+export * from './store/folder-device-store.js';
+export * from './store/memory-device-store.js';

@@ -1,0 +1,181 @@
+import { createCertificateRequest, generateKeys, readPrivateKey, writePrivateKey } from '@mqtt2go/pki';
+import { Mqtt2goError, topics } from '@mqtt2go/protocol';
+import { createPublicKey } from 'node:crypto';
+import type { BrokerFinder } from '../broker-finder.js';
+import { SecureSession } from '../connection/secure-session.js';
+import type { DeviceProblem, DeviceStep } from '../device-events.js';
+import { type BackOff, retrying } from '../retrying.js';
+import type { DeviceIdentity } from '../store/device-identity.js';
+import type { DeviceStore } from '../store/device-store.js';
+import { type BrokerDataAnswer, readBrokerData, writeGetBrokerData } from '../wire.js';
+import { checkBundle } from './bundle.js';
+
+export interface ActivationDeps {
+  readonly store: DeviceStore;
+  readonly identity: DeviceIdentity;
+  readonly finder: BrokerFinder;
+  readonly now: () => number;
+  readonly backOff: BackOff;
+  readonly connectTimeoutMs: number;
+  readonly answerTimeoutMs: number;
+  readonly onStep: (step: DeviceStep) => void;
+  readonly onProblem: (problem: DeviceProblem) => void;
+}
+
+/**
+ * Steps 3 to 7: finds a broker to be activated at and gets from it the home's broker and the operational certificate,
+ * again and again until somebody adds the device. A refused connection or subscription means that nobody has yet.
+ * @throws Mqtt2goError `server_untrusted` (the code was not said), `certificate_not_accepted`, or the code of a final refusal
+ */
+export async function activate(deps: ActivationDeps, signal: AbortSignal): Promise<void> {
+  const activation = new Activation(deps, signal);
+  try {
+    await retrying(() => activation.attempt(), deps.backOff, signal, deps.onProblem);
+  } finally {
+    await activation.close();
+  }
+}
+
+class Activation {
+  readonly #deps: ActivationDeps;
+  readonly #signal: AbortSignal;
+  readonly #topic: string;
+  #session: SecureSession | undefined;
+  #sendsRequest: boolean;
+
+  constructor(deps: ActivationDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+    this.#topic = topics.activation.build({ activationCode: deps.identity.file.activation_code });
+    this.#sendsRequest = deps.identity.file.key_mode === 'csr';
+  }
+
+  async attempt(): Promise<void> {
+    const { store, identity, onStep } = this.#deps;
+    const session = await this.#connected();
+    await session.subscribe([this.#topic]);
+    const { answer, key } = await this.#ask(session);
+    const checked = await checkBundle({
+      bundle: answer.deviceCertificate,
+      deviceId: identity.file.device_id,
+      ca: identity.ca,
+      preloadedKey: identity.key,
+      requestedKey: key,
+    });
+    await store.saveJoined({ broker: { host: answer.brokerHost, port: answer.brokerPort }, ...checked });
+    onStep({
+      step: 7,
+      direction: 'in',
+      what: `the home's broker is ${answer.brokerHost}:${answer.brokerPort}; certificate checked and stored, connection closed`,
+      topic: this.#topic,
+      message: answer.message,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close();
+    this.#session = undefined;
+  }
+
+  /** The connection outlives a refused subscription: to ask again on it is cheaper than a new handshake. */
+  async #connected(): Promise<SecureSession> {
+    if (this.#session?.isOpen) return this.#session;
+    const { finder, identity, onStep, connectTimeoutMs } = this.#deps;
+    const found = await finder.find(identity.file.discovery, this.#signal);
+    const address = `${found.host}:${found.port}`;
+    if (found.where === 'local') {
+      onStep({ step: 3, direction: 'local', what: `MQTT2GO.local is at ${address}` });
+    } else {
+      onStep({ step: 3, direction: 'local', what: 'MQTT2GO.local is not in the local network' });
+      onStep({ step: 4, direction: 'local', what: `goes to the Discovery server at ${address}` });
+    }
+    this.#session = await SecureSession.open(
+      {
+        ...found,
+        ca: identity.ca,
+        certificate: identity.certificate,
+        key: identity.key,
+        clientId: identity.file.device_id,
+        connectTimeoutMs,
+        keepaliveSeconds: 30,
+      },
+      this.#signal,
+    );
+    onStep({
+      step: 5,
+      direction: 'local',
+      what: `the server's certificate is from the device's CA; connected with the pre-loaded certificate`,
+    });
+    return this.#session;
+  }
+
+  async #ask(session: SecureSession): Promise<{ answer: BrokerDataAnswer; key: string | undefined }> {
+    const key = this.#sendsRequest ? await this.#ownKey() : undefined;
+    try {
+      return { answer: await this.#exchange(session, key), key };
+    } catch (error) {
+      if (this.#sendsRequest || !(error instanceof Mqtt2goError) || error.code !== 'csr_required') throw error;
+      this.#sendsRequest = true;
+      return this.#ask(session);
+    }
+  }
+
+  async #exchange(session: SecureSession, key: string | undefined): Promise<BrokerDataAnswer> {
+    const { now, onStep, answerTimeoutMs } = this.#deps;
+    const request = writeGetBrokerData(now(), key === undefined ? undefined : this.#request(key));
+    const answer = firstAnswer(session, this.#topic, answerTimeoutMs, this.#signal);
+    // It may be refused before the publication is acknowledged.
+    answer.catch(() => undefined);
+    onStep({ step: 6, direction: 'out', what: 'asks for its broker', topic: this.#topic, message: request });
+    await session.publish(this.#topic, request);
+    return answer;
+  }
+
+  /** The key is kept before the request leaves: if the answer is lost with the power, the next request is for the same key. */
+  async #ownKey(): Promise<string> {
+    const { store } = this.#deps;
+    const pending = await store.pendingKey();
+    if (pending !== undefined) return pending;
+    const key = writePrivateKey((await generateKeys()).privateKey);
+    await store.savePendingKey(key);
+    return key;
+  }
+
+  #request(key: string): string {
+    const privateKey = readPrivateKey(key);
+    const keys = { privateKey, publicKey: createPublicKey(privateKey) };
+    return createCertificateRequest({ deviceId: this.#deps.identity.file.device_id, keys });
+  }
+}
+
+/** The first report on the topic that answers; the device's own command comes back on it too and is passed over. */
+function firstAnswer(
+  session: SecureSession,
+  topic: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<BrokerDataAnswer> {
+  return new Promise((resolve, reject) => {
+    const done = (act: () => void): void => {
+      clearTimeout(timer);
+      stopListening();
+      signal.removeEventListener('abort', aborted);
+      act();
+    };
+    const aborted = (): void => done(() => reject(signal.reason));
+    const timer = setTimeout(
+      () => done(() => reject(new Mqtt2goError('timeout', 'The Discovery server did not answer in time.'))),
+      timeoutMs,
+    );
+    const stopListening = session.onMessage((from, payload) => {
+      if (from !== topic) return;
+      const reading = readBrokerData(payload);
+      if (reading === undefined) return;
+      done(() => (reading instanceof Mqtt2goError ? reject(reading) : resolve(reading)));
+    });
+    signal.addEventListener('abort', aborted, { once: true });
+    void session.closed.then(() =>
+      done(() => reject(new Mqtt2goError('unavailable', 'The Discovery server closed the connection.'))),
+    );
+  });
+}
