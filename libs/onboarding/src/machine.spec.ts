@@ -292,6 +292,8 @@ describe('naming', () => {
 });
 
 it('never lets a device in by questions alone', () => {
+  const announced = after([{ kind: 'announced' }], started({ keyMode: 'csr' })).onboarding;
+  expect(advance(announced, arrival, startMs).refusal?.code).toBe('conflict');
   expect(advance(inState('requested'), arrival, startMs).refusal?.code).toBe('unavailable');
   for (const state of ['expired', 'cancelled'] as const) {
     const onboarding: Onboarding = inState(state);

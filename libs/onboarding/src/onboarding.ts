@@ -19,6 +19,11 @@ export interface Onboarding {
   /** When the window was last started. */
   readonly requestedAtMs: number;
   readonly deadlineMs: number;
+  /**
+   * True once this onboarding's certificate is issued and let in to the home broker. Only then can a device at the
+   * home broker be the one that is being added, and not the same device still at home elsewhere.
+   */
+  readonly certified: boolean;
   /** True if the device, though it has arrived, was announced once more because the controller asked again. */
   readonly announcedAgain: boolean;
   /** Where the controller is answered, in the form and revision it asked in. */

@@ -99,6 +99,7 @@ function start(request: ActivationRequest, nowMs: number, before?: StepResult): 
     version: 1,
     requestedAtMs: nowMs,
     deadlineMs: nowMs + activationWindowMs,
+    certified: false,
     announcedAgain: false,
     controller: request.reply,
     device: undefined,

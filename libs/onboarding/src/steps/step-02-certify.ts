@@ -8,6 +8,6 @@ export const certified: Step<{ kind: 'certified' }> = (onboarding, event, nowMs)
   if (target === 'repeat') return unchanged(onboarding);
   // In the csr mode there is no key to certify before the device has come.
   if (target === undefined || onboarding.keyMode === 'csr') return noWay(onboarding, event.kind);
-  const next = moved(onboarding, target, nowMs);
+  const next = moved(onboarding, target, nowMs, { certified: true });
   return { onboarding: next, effects: [], replies: [progress(next)] };
 };

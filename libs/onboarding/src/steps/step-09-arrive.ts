@@ -11,7 +11,7 @@ const withdraw: readonly Effect[] = [{ kind: 'withdraw-announcement' }];
  */
 export const deviceArrived: Step<DeviceArrived> = (onboarding, event, nowMs) => {
   const target = targetOf(onboarding, event.kind);
-  if (target === undefined) return noWay(onboarding, event.kind);
+  if (target === undefined || !onboarding.certified) return noWay(onboarding, event.kind);
   if (target !== 'repeat') {
     const next = moved(onboarding, target, nowMs, { device: event.reply });
     return { onboarding: next, effects: withdraw, replies: [progress(next), renameRequested(next)] };
