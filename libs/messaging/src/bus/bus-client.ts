@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { ClientMqtt, type ReadPacket, type WritePacket } from '@nestjs/microservices';
+import { ClientProxy, type ReadPacket, type WritePacket } from '@nestjs/microservices';
 import type { MqttClient } from 'mqtt';
 import type { Logger } from 'pino';
 import type { BrokerLink } from '../links/broker-link.js';
+import { endClient } from '../mqtt/ending.js';
+import { forgetUnacknowledged } from '../mqtt/forget-unacknowledged.js';
 import { logConnection, subscribeAll } from '../mqtt/subscribing.js';
 import { busReply, parseJson, replyTopic, reviveError } from './bus-packets.js';
 
 /**
- * NestJS's MQTT client on the service bus. It differs in that a reply topic is subscribed once and
- * for good, a refused subscription is an error, ids are unique among all callers, and requests in flight fail
- * at once when the connection is lost.
+ * NestJS's client of the service bus. Unlike its ClientMqtt it subscribes a reply topic once and for good, takes a
+ * refused subscription for an error, has ids that are unique among all callers, and lets requests in flight
+ * fail at once when the connection is lost.
  */
-export class BusClient extends ClientMqtt {
+export class BusClient extends ClientProxy {
   private readonly client: MqttClient;
   private readonly replies = new Map<string, Promise<void>>();
   private closed = false;
@@ -21,15 +23,15 @@ export class BusClient extends ClientMqtt {
     private readonly link: BrokerLink,
     log: Logger,
   ) {
-    super({});
+    super();
     this.client = link.open('bus-client');
-    this.mqttClient = this.client;
     logConnection(this.client, link.address, log);
-    this.client.on('message', this.createResponseCallback());
+    forgetUnacknowledged(this.client);
+    this.client.on('message', (_topic, payload) => this.takeReply(payload));
     this.client.on('close', () => {
       // A new connection has a new session: its reply topics are subscribed again by the next request.
       this.replies.clear();
-      this.handleClose();
+      this.failWaiting();
     });
   }
 
@@ -44,35 +46,16 @@ export class BusClient extends ClientMqtt {
     this.checkConnected();
   }
 
-  override createClient(): MqttClient {
-    return this.client;
-  }
-
   override async close(): Promise<void> {
     if (!this.closed) {
       this.closed = true;
-      this.handleClose();
-      await this.client.endAsync();
+      this.failWaiting();
+      await endClient(this.client);
     }
   }
 
-  override handleClose(): void {
-    const waiting = [...this.routingMap.values()];
-    this.routingMap.clear();
-    for (const callback of waiting) {
-      callback({ err: new Mqtt2goError('unavailable', `lost the connection to ${this.link.address}`) });
-    }
-  }
-
-  override createResponseCallback(): (topic: string, payload: Buffer) => void {
-    return (_topic, payload) => {
-      const reply = busReply.safeParse(parseJson(payload));
-      const callback = reply.success ? this.routingMap.get(reply.data.id) : undefined;
-      if (reply.success && callback !== undefined) {
-        const { err, response } = reply.data;
-        callback(err === undefined ? { response, isDisposed: true } : { err: reviveError(err), isDisposed: true });
-      }
-    };
+  override unwrap<T>(): T {
+    return this.client as T;
   }
 
   protected override publish(request: ReadPacket, callback: (packet: WritePacket) => void): () => void {
@@ -96,6 +79,10 @@ export class BusClient extends ClientMqtt {
     return forget;
   }
 
+  protected override dispatchEvent(): Promise<never> {
+    throw new Error('the bus has requests only; what must happen goes through an outbox');
+  }
+
   private listenForReplies(topic: string): Promise<void> {
     const existing = this.replies.get(topic);
     if (existing !== undefined) {
@@ -109,5 +96,22 @@ export class BusClient extends ClientMqtt {
       }
     });
     return subscribed;
+  }
+
+  private takeReply(payload: Buffer): void {
+    const reply = busReply.safeParse(parseJson(payload));
+    if (reply.success) {
+      const { id, err, response } = reply.data;
+      const answer = err === undefined ? { response } : { err: reviveError(err) };
+      this.routingMap.get(id)?.({ ...answer, isDisposed: true });
+    }
+  }
+
+  private failWaiting(): void {
+    const waiting = [...this.routingMap.values()];
+    this.routingMap.clear();
+    for (const callback of waiting) {
+      callback({ err: new Mqtt2goError('unavailable', `lost the connection to ${this.link.address}`) });
+    }
   }
 }

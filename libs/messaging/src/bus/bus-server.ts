@@ -7,6 +7,8 @@ import { lastValueFrom } from 'rxjs';
 import type { BrokerLink } from '../links/broker-link.js';
 import { withOnboarding } from '../logging/onboarding-context.js';
 import { silent } from '../logging/silent.js';
+import { endClient } from '../mqtt/ending.js';
+import { forgetUnacknowledged } from '../mqtt/forget-unacknowledged.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
 import { BusContext } from './bus-context.js';
@@ -51,6 +53,7 @@ export class BusServer extends ServerMqtt {
     this.client = client;
     this.mqttClient = client;
     logConnection(client, link.address, this.log);
+    forgetUnacknowledged(client);
     this.intake = new MessageIntake(client, {
       concurrency,
       orderedByTopic: false,
@@ -71,7 +74,7 @@ export class BusServer extends ServerMqtt {
     const { client, intake } = this;
     this.client = undefined;
     await intake?.stop();
-    await client?.endAsync();
+    await endClient(client);
   }
 
   /** @throws Mqtt2goError `unavailable` while the broker cannot be reached */

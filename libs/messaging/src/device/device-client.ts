@@ -1,15 +1,22 @@
 import { Mqtt2goError, type Publication } from '@mqtt2go/protocol';
-import { ClientMqtt, type ReadPacket } from '@nestjs/microservices';
+import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import type { MqttClient } from 'mqtt';
 import type { Logger } from 'pino';
 import { lastValueFrom, timeout } from 'rxjs';
 import type { BrokerLink } from '../links/broker-link.js';
+import { endClient } from '../mqtt/ending.js';
+import { forgetUnacknowledged } from '../mqtt/forget-unacknowledged.js';
 import { logConnection } from '../mqtt/subscribing.js';
 
 const acknowledgeTimeoutMs = 10_000;
 
-/** NestJS's MQTT client for the standard's topics: what is sent is the payload alone. */
-export class DeviceClient extends ClientMqtt {
+interface Outgoing {
+  readonly payload: string;
+  readonly qos: 0 | 1;
+}
+
+/** NestJS's client for the standard's topics: what is sent is the payload alone. */
+export class DeviceClient extends ClientProxy {
   private readonly client: MqttClient;
 
   constructor(
@@ -17,10 +24,10 @@ export class DeviceClient extends ClientMqtt {
     suffix: string,
     log: Logger,
   ) {
-    super({});
+    super();
     this.client = link.open(suffix);
-    this.mqttClient = this.client;
     logConnection(this.client, link.address, log);
+    forgetUnacknowledged(this.client);
   }
 
   get connected(): boolean {
@@ -32,7 +39,7 @@ export class DeviceClient extends ClientMqtt {
       throw new Mqtt2goError('unavailable', `${this.link.address} did not take a message in time`);
     };
     await lastValueFrom(
-      this.emit<unknown, { payload: string; qos: 0 | 1 }>(topic, { payload, qos }).pipe(
+      this.emit<unknown, Outgoing>(topic, { payload, qos }).pipe(
         timeout({ first: acknowledgeTimeoutMs, with: late }),
       ),
       { defaultValue: undefined },
@@ -45,17 +52,22 @@ export class DeviceClient extends ClientMqtt {
     }
   }
 
-  override createClient(): MqttClient {
-    return this.client;
-  }
-
   override async close(): Promise<void> {
-    await this.client.endAsync();
+    await endClient(this.client);
   }
 
-  protected override async dispatchEvent({ pattern, data }: ReadPacket<{ payload: string; qos: 0 | 1 }>): Promise<void> {
+  override unwrap<T>(): T {
+    return this.client as T;
+  }
+
+  protected override publish(): never {
+    throw new Error('the standard’s topics have no requests and replies of NestJS’s');
+  }
+
+  protected override async dispatchEvent<T>({ pattern, data }: ReadPacket<Outgoing>): Promise<T> {
     await this.client.publishAsync(String(pattern), data.payload, { qos: data.qos }).catch((error: unknown) => {
       throw new Mqtt2goError('unavailable', `${this.link.address} did not take a message`, { cause: error });
     });
+    return undefined as T;
   }
 }

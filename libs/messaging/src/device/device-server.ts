@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { DEVICES } from '../bus/transport-ids.js';
 import type { BrokerLink } from '../links/broker-link.js';
 import { withOnboarding } from '../logging/onboarding-context.js';
+import { endClient } from '../mqtt/ending.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
 import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffic.js';
@@ -53,7 +54,7 @@ export class DeviceServer extends ServerMqtt {
 
   override async close(): Promise<void> {
     await this.intake?.stop();
-    await this.client?.endAsync();
+    await endClient(this.client);
   }
 
   override async handleMessage(

@@ -152,6 +152,14 @@ describe('device traffic', () => {
     expect(await seen.first(2)).toEqual(['meanwhile', 'after']);
   });
 
+  it('gives up a message for which the broker ends the connection, and sends the next', async () => {
+    const devices = await traffic();
+    broker.aedes.authorizePublish = (_client, packet, done) => done(packet.topic === 'forbidden' ? new Error('no') : null);
+    await expect(devices.publish({ topic: 'forbidden', payload: '' })).rejects.toMatchObject({ code: 'unavailable' });
+    await waitFor(() => isUp(devices));
+    await devices.publish({ topic: 'allowed', payload: '' });
+  });
+
   it('subscribes again at a broker that has forgotten its session', async () => {
     const seen = new Collector<string>();
     const devices = await traffic({ session: 'clean' });
@@ -203,5 +211,14 @@ describe('device traffic', () => {
     gate.resolve();
     await closed;
     expect(ended).toBe(true);
+  });
+
+  it('closes while the broker is away', async () => {
+    const devices = await traffic();
+    await devices.listen(['a'], async () => undefined);
+    broker.refuse = true;
+    broker.disconnectAll();
+    await waitFor(() => !isUp(devices));
+    await devices.close();
   });
 });

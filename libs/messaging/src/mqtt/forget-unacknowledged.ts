@@ -1,0 +1,26 @@
+import type { MqttClient } from 'mqtt';
+
+/**
+ * Lets QoS 1 messages fail that a lost connection leaves unacknowledged. mqtt.js would send them again on the next
+ * one, for ever if it is for them that the broker ends the connection (a topic it does not allow). Who sent
+ * them decides whether to try again.
+ */
+export function forgetUnacknowledged(client: MqttClient): void {
+  const sent = new Set<number>();
+  client.on('packetsend', (packet) => {
+    if (packet.cmd === 'publish' && packet.qos === 1 && packet.messageId !== undefined) {
+      sent.add(packet.messageId);
+    }
+  });
+  client.on('packetreceive', (packet) => {
+    if (packet.cmd === 'puback' && packet.messageId !== undefined) {
+      sent.delete(packet.messageId);
+    }
+  });
+  client.on('close', () => {
+    for (const messageId of sent) {
+      client.removeOutgoingMessage(messageId);
+    }
+    sent.clear();
+  });
+}
