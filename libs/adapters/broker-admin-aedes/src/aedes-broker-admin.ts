@@ -55,7 +55,6 @@ export class AedesBrokerAdmin extends BrokerAdmin {
   #isClosed = false;
   /** Undefined until the broker has told. */
   #isComplete: boolean | undefined;
-  #epoch: string | undefined;
   #trustAnchors: readonly string[] | undefined;
   #retry: NodeJS.Timeout | undefined;
 
@@ -202,7 +201,6 @@ export class AedesBrokerAdmin extends BrokerAdmin {
     // Answers to others come by here as well.
     const pending = response && this.#pending.get(response.id);
     if (response === undefined || pending === undefined) return;
-    this.#epoch = response.epoch;
     this.#isComplete = response.isComplete;
     if (response.error === undefined) pending.resolve(response);
     else pending.reject(new Mqtt2goError(response.error.code, response.error.detail));

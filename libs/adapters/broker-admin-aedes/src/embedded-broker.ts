@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import {
   accessControlResponseTopic,
@@ -369,12 +370,19 @@ export class EmbeddedBroker {
   }
 
   #setTrustAnchors(certificates: readonly string[]): void {
-    try {
-      for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...certificates]);
-    } catch (error) {
-      for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...this.#trustAnchors]);
-      throw new Mqtt2goError('malformed_message', 'A trust anchor is not a PEM certificate.', { cause: error });
-    }
+    for (const certificate of certificates) requireAuthority(certificate);
+    for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...certificates]);
     this.#trustAnchors = [...certificates];
   }
+}
+
+/** TLS takes what it cannot read for nothing at all. @throws Mqtt2goError `malformed_message` */
+function requireAuthority(certificate: string): void {
+  let isAuthority: boolean;
+  try {
+    isAuthority = new X509Certificate(certificate).ca;
+  } catch (cause) {
+    throw new Mqtt2goError('malformed_message', 'A trust anchor is not a PEM certificate.', { cause });
+  }
+  if (!isAuthority) throw new Mqtt2goError('malformed_message', 'A trust anchor is not the certificate of a CA.');
 }

@@ -1,0 +1,290 @@
+import { once } from 'node:events';
+import type { IClientOptions, MqttClient } from 'mqtt';
+import { Collector } from '@mqtt2go/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { Certificates } from './test-support/certificates.js';
+import { closed, type Received, subscribes } from './test-support/clients.js';
+import { device, Stage } from './test-support/stage.js';
+
+let stage: Stage;
+let certificates: Certificates;
+const notAuthorized = 'Connection refused: Not authorized';
+const badPassword = 'Connection refused: Bad username or password';
+const dayMs = 24 * 60 * 60 * 1000;
+
+beforeAll(async () => {
+  certificates = await Certificates.create();
+  stage = await Stage.start(certificates, 'home');
+});
+afterAll(() => stage.close());
+
+const refusal = async (options: IClientOptions, url?: string) => {
+  const outcome = await stage.tryConnect(options, url);
+  if ('client' in outcome) outcome.client.end(true);
+  return 'client' in outcome ? 'let in' : outcome.refusedWith;
+};
+
+function collect(client: MqttClient): Collector<Received> {
+  const collector = new Collector<Received>();
+  client.on('message', (topic, payload, { retain }) => collector.add({ topic, payload: payload.toString(), retain }));
+  return collector;
+}
+
+describe('at the door, with a certificate', () => {
+  it('lets the right one in', async () => {
+    const credentials = await stage.addDevice('right');
+    expect(await refusal(credentials)).toBe('let in');
+  });
+
+  it('refuses one of a foreign CA', async () => {
+    await stage.addDevice('foreign');
+    expect(await refusal(await certificates.preloaded('foreign', certificates.foreign))).toBe(notAuthorized);
+  });
+
+  it('refuses one of a manufacturer: that is for the activation broker', async () => {
+    await stage.addDevice('preloaded');
+    expect(await refusal(await certificates.preloaded('preloaded'))).toBe(notAuthorized);
+  });
+
+  it('refuses one that has expired', async () => {
+    await stage.addDevice('expired');
+    const expired = await certificates.device('expired', '0A01', dayMs, 2 * dayMs);
+    expect(await refusal(expired)).toBe(notAuthorized);
+    expect(stage.broker.stats().counters.refused.certificate_expired).toBe(1);
+  });
+
+  it('refuses one that has expired by the clock of the platform', async () => {
+    await stage.addDevice('soon');
+    const soon = await certificates.device('soon', '0A01', dayMs);
+    stage.clock.advance(2 * dayMs);
+    expect(await refusal(soon)).toBe(notAuthorized);
+    stage.clock.advance(-2 * dayMs);
+    expect(await refusal(soon)).toBe('let in');
+  });
+
+  it('refuses one with a serial number that is not current', async () => {
+    await stage.addDevice('older', { certificateSerials: ['0A02'] });
+    expect(await refusal(await certificates.device('older', '0A01'))).toBe(notAuthorized);
+  });
+
+  it('refuses one of a device that was never added', async () => {
+    expect(await refusal(await certificates.device('stranger', '0A01'))).toBe(notAuthorized);
+  });
+
+  it('refuses a server’s certificate', async () => {
+    await stage.addDevice('broker');
+    expect(await refusal(certificates.server)).toBe(notAuthorized);
+  });
+
+  it('refuses one whose name is no device id', async () => {
+    expect(await refusal(await certificates.device('+', '0A01'))).toBe(notAuthorized);
+    expect(await refusal(await certificates.device('a/b', '0A01'))).toBe(notAuthorized);
+  });
+
+  it('treats a device that gives a user name and password by its certificate only', async () => {
+    const admin = await stage.addController('phone-of-device');
+    const credentials = await stage.addDevice('two-faced');
+    const client = await stage.connect({ ...credentials, ...admin });
+    expect(await subscribes(client, 'home-1/gw-1/add_device')).toBe(false);
+    expect(await subscribes(client, 'two-faced/topics')).toBe(true);
+    expect(await refusal({ ...(await certificates.device('stranger', '0A01')), ...admin })).toBe(notAuthorized);
+  });
+});
+
+describe('at the door, without a certificate', () => {
+  it('refuses who has no password either', async () => {
+    expect(await refusal({})).toBe(notAuthorized);
+    expect(await refusal({ username: 'phone-1' })).toBe(notAuthorized);
+  });
+
+  it('refuses a wrong password and an unknown user alike', async () => {
+    await stage.addController('phone-1');
+    expect(await refusal({ username: 'phone-1', password: 'guess' })).toBe(badPassword);
+    expect(await refusal({ username: 'nobody', password: 'guess' })).toBe(badPassword);
+    expect(await refusal({ username: 'phone-1', password: 'x'.repeat(5_000) })).toBe(badPassword);
+  });
+
+  it('does not take a device id or a service name for a user', async () => {
+    await stage.addDevice('plug-x');
+    expect(await refusal({ username: 'plug-x', password: 'plug-x' })).toBe(badPassword);
+    expect(await refusal({ username: 'provisioning', password: '' })).toBe(badPassword);
+  });
+
+  it('does not take a service’s certificate at the devices’ door', async () => {
+    expect(await refusal(await certificates.service('provisioning'))).toBe(notAuthorized);
+  });
+});
+
+describe('sessions', () => {
+  it('cannot be taken over by another device that claims the client id', async () => {
+    const victim = await stage.connect({ ...(await stage.addDevice('victim')), clientId: 'victim' });
+    await stage.connect({ ...(await stage.addDevice('thief')), clientId: 'victim' });
+    await stage.connect({ ...(await stage.addController('thief-phone', { homeId: 'home-2' })), clientId: 'victim' });
+    expect(await subscribes(victim, 'victim/topics')).toBe(true);
+  });
+
+  it('are a controller’s own, even when another home uses the same client id', async () => {
+    const one = await stage.connect({ ...(await stage.addController('one')), clientId: 'app' });
+    await stage.connect({ ...(await stage.addController('two', { homeId: 'home-2' })), clientId: 'app' });
+    expect(await subscribes(one, 'home-1/#')).toBe(true);
+  });
+
+  it('are taken over by the same device', async () => {
+    const credentials = await stage.addDevice('again');
+    const first = await stage.connect(credentials);
+    const isClosed = closed(first);
+    await stage.connect({ ...credentials, clientId: 'other' });
+    await isClosed;
+  });
+
+  it('keep what came while their client was away, by the rights it has when it is back', async () => {
+    const credentials = await stage.addDevice('sleeper', { groupIds: ['kitchen', 'hall'] });
+    const app = await stage.connect(await stage.addController('sleeper-app'));
+    const before = await stage.connect({ ...credentials, clean: false });
+    expect(await subscribes(before, 'home-1/gw-1/kitchen/socket/sleeper')).toBe(true);
+    expect(await subscribes(before, 'home-1/gw-1/hall/socket/sleeper')).toBe(true);
+    await before.endAsync();
+    await app.publishAsync('home-1/gw-1/hall/socket/sleeper', 'not any more', { qos: 1 });
+    await app.publishAsync('home-1/gw-1/kitchen/socket/sleeper', 'on', { qos: 1 });
+    await stage.addDevice('sleeper', { groupIds: ['kitchen'] });
+    const after = await stage.connect({ ...credentials, clean: false, manualConnect: false });
+    const got = collect(after);
+    await app.publishAsync('home-1/gw-1/kitchen/socket/sleeper', 'off', { qos: 1 });
+    expect((await got.first(2)).map(({ payload }) => payload)).toEqual(['on', 'off']);
+  });
+});
+
+describe('messages', () => {
+  it('that are not the device’s to send go nowhere, and the device goes on', async () => {
+    const app = await stage.connect(await stage.addController('listener'));
+    const heard = collect(app);
+    await subscribes(app, 'home-1/#');
+    const client = await stage.connect(await stage.addDevice('sender'));
+    await client.publishAsync('home-1/gw-1/add_device', 'forged', { qos: 1 });
+    await client.publishAsync('home-1/gw-1/kitchen/socket/other', 'forged', { qos: 2 });
+    await client.publishAsync('$CONTROL/mqtt2go-access/v1', JSON.stringify({ id: '1', commands: [] }), { qos: 1 });
+    await client.publishAsync('home-1/gw-1/kitchen/socket/sender', 'mine', { qos: 1 });
+    expect(await heard.first(1)).toEqual([
+      { topic: 'home-1/gw-1/kitchen/socket/sender', payload: 'mine', retain: false },
+    ]);
+  });
+
+  it('do not reach a guest by a filter over everything, unless it may have them', async () => {
+    const guest = await stage.connect(await stage.addController('visitor', { role: 'guest' }));
+    const heard = collect(guest);
+    expect(await subscribes(guest, 'home-1/+/+/+/+')).toBe(true);
+    const camera = await stage.connect(await stage.addDevice('cam', { deviceType: 'camera' }));
+    await camera.publishAsync('home-1/gw-1/kitchen/camera/cam', 'face', { qos: 1, retain: true });
+    const plug = await stage.connect(await stage.addDevice('toaster'));
+    await plug.publishAsync('home-1/gw-1/kitchen/socket/toaster', 'on', { qos: 1 });
+    await heard.first(1);
+    expect(heard.items.map(({ topic }) => topic)).toEqual(['home-1/gw-1/kitchen/socket/toaster']);
+    const late = await stage.connect(await stage.addController('late-visitor', { role: 'guest' }));
+    const heardLate = collect(late);
+    await plug.publishAsync('home-1/gw-1/kitchen/socket/toaster', 'kept', { qos: 1, retain: true });
+    await subscribes(late, 'home-1/+/+/+/+');
+    expect(await heardLate.first(1)).toEqual([
+      { topic: 'home-1/gw-1/kitchen/socket/toaster', payload: 'kept', retain: true },
+    ]);
+  });
+
+  it('stop at once for a subscription that is no longer its owner’s', async () => {
+    const credentials = await stage.addDevice('moved', { groupIds: ['kitchen', 'hall'] });
+    const client = await stage.connect(credentials);
+    const heard = collect(client);
+    await subscribes(client, 'home-1/gw-1/hall/socket/moved');
+    await subscribes(client, 'home-1/gw-1/kitchen/socket/moved');
+    await stage.admin.put([device('moved', { groupIds: ['kitchen'] })]);
+    const app = await stage.connect(await stage.addController('mover'));
+    await app.publishAsync('home-1/gw-1/hall/socket/moved', 'secret', { qos: 1 });
+    await app.publishAsync('home-1/gw-1/kitchen/socket/moved', 'fine', { qos: 1 });
+    expect((await heard.first(1)).map(({ payload }) => payload)).toEqual(['fine']);
+  });
+
+  it('are retained for devices’ topics only', async () => {
+    const app = await stage.connect(await stage.addController('keeper'));
+    await app.publishAsync('home-1/gw-1/add_device', 'code', { qos: 1, retain: true });
+    await app.publishAsync('home-1/gw-1/kitchen/socket/kept', 'on', { qos: 1, retain: true });
+    const late = await stage.connect(await stage.addController('late'));
+    const heard = collect(late);
+    await subscribes(late, 'home-1/gw-1/add_device');
+    await subscribes(late, 'home-1/gw-1/kitchen/socket/kept');
+    expect((await heard.first(1)).map(({ topic }) => topic)).toEqual(['home-1/gw-1/kitchen/socket/kept']);
+  });
+
+  it('of a will are refused like any other', async () => {
+    const app = await stage.connect(await stage.addController('mourner', { homeId: 'home-9' }));
+    const heard = collect(app);
+    await subscribes(app, 'home-9/#');
+    const forged = { topic: 'home-9/gw-1/add_device', payload: Buffer.from('forged'), qos: 1, retain: true } as const;
+    const dying = await stage.connect({ ...(await stage.addDevice('dying', { homeId: 'home-9' })), will: forged });
+    const own = {
+      topic: 'home-9/gw-1/kitchen/socket/honest',
+      payload: Buffer.from('bye'),
+      qos: 1,
+      retain: false,
+    } as const;
+    const honest = await stage.connect({ ...(await stage.addDevice('honest', { homeId: 'home-9' })), will: own });
+    dying.stream.destroy();
+    await closed(dying);
+    honest.stream.destroy();
+    expect((await heard.first(1)).map(({ payload }) => payload)).toEqual(['bye']);
+  });
+
+  it('flow between provisioning, a device and its controller', async () => {
+    const provisioning = stage.service('provisioning');
+    const asked = collect(provisioning);
+    for (const filter of ['+/+/add_device', '/+/+/add_device', '+/topics', '/+/topics', '+/topic', '/+/topic']) {
+      expect(await subscribes(provisioning, filter)).toBe(true);
+    }
+    expect(await subscribes(provisioning, '#')).toBe(false);
+    const client = await stage.connect(await stage.addDevice('new', { groupIds: [] }));
+    const answered = collect(client);
+    await subscribes(client, 'new/topics');
+    await client.publishAsync('new/topics', 'GET', { qos: 1 });
+    expect((await asked.first(1))[0]).toMatchObject({ topic: 'new/topics', payload: 'GET' });
+    await provisioning.publishAsync('new/topics', '[]', { qos: 1 });
+    expect((await answered.first(2)).map(({ payload }) => payload)).toEqual(['GET', '[]']);
+    const app = await stage.connect(await stage.addController('owner'));
+    await app.publishAsync('/home-1/gw-1/add_device', 'activate', { qos: 1 });
+    expect((await asked.first(3))[2]).toMatchObject({ topic: '/home-1/gw-1/add_device' });
+  });
+});
+
+describe('the other doors', () => {
+  it('speak MQTT over WebSocket with passwords, and with the right subprotocol only', async () => {
+    const { port } = await stage.broker.listenWss({ host: '127.0.0.1', port: 0, ...certificates.server });
+    const url = `wss://127.0.0.1:${port}/mqtt`;
+    const credentials = await stage.addController('browser');
+    const client = await stage.connect(credentials, url);
+    expect(await subscribes(client, 'home-1/#')).toBe(true);
+    expect(await refusal({ ...credentials, password: 'wrong' }, url)).toBe(badPassword);
+    const socket = new WebSocket(url, ['chat'], { ca: certificates.root.certificate });
+    const [error]: unknown[] = await once(socket, 'error');
+    expect(String(error)).toContain('401');
+  });
+
+  it('let services in by their own authority and under their own name', async () => {
+    const { port } = await stage.broker.listenServices({
+      host: '127.0.0.1',
+      port: 0,
+      ca: certificates.services.certificate,
+      ...certificates.server,
+    });
+    const url = `mqtts://127.0.0.1:${port}`;
+    const client = await stage.connect(await certificates.service('provisioning'), url);
+    expect(await subscribes(client, '+/topics')).toBe(true);
+    expect(await refusal(await certificates.service('broker'), url)).toBe(notAuthorized);
+    expect(await refusal(await certificates.service('provisioning', certificates.foreign), url)).not.toBe('let in');
+    expect(await refusal(await stage.addDevice('no-service'), url)).not.toBe('let in');
+    expect(await refusal({}, url)).not.toBe('let in');
+  });
+
+  it('tell when their port is taken', async () => {
+    const options = { host: '127.0.0.1', port: stage.port, ...certificates.server };
+    await expect(stage.broker.listenWss(options)).rejects.toMatchObject({ code: 'port_in_use' });
+    const tls = { ...options, ca: [], clientCertificates: 'optional' } as const;
+    await expect(stage.broker.listenTls(tls)).rejects.toMatchObject({ code: 'port_in_use' });
+  });
+});
