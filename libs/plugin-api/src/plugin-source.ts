@@ -16,7 +16,7 @@ export interface PluginSource {
   readonly baseDir?: string;
 }
 
-const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[A-Za-z0-9._~-]+)*$/;
+const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$/;
 
 /**
  * Finds a plugin's class by its name in the configuration.
@@ -24,7 +24,7 @@ const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[A-
  */
 export async function findPluginClass(name: string, source: PluginSource): Promise<PluginClass> {
   const builtIn = builtInOf(name, source.builtIn);
-  if (builtIn) return isPluginClass(builtIn) ? builtIn : await builtIn();
+  if (builtIn) return isPluginClass(builtIn) ? builtIn : builtIn();
 
   const specifier = specifierOf(name, source.baseDir ?? process.cwd());
   const importModule = source.importModule ?? ((from: string): Promise<unknown> => import(from));
@@ -32,7 +32,8 @@ export async function findPluginClass(name: string, source: PluginSource): Promi
   const exported = typeof module === 'object' && module !== null ? Object.values(module) : [];
   const [plugin, ...others] = new Set(exported.filter(isPluginClass));
   if (!plugin) throw new Mqtt2goError('plugin_failed', 'It exports no class under @Mqtt2goPlugin.');
-  if (others.length > 0) throw new Mqtt2goError('plugin_failed', 'It exports more than one class under @Mqtt2goPlugin.');
+  if (others.length > 0)
+    throw new Mqtt2goError('plugin_failed', 'It exports more than one class under @Mqtt2goPlugin.');
   return plugin;
 }
 
@@ -46,9 +47,15 @@ function isMap(builtIn: BuiltInPlugins): builtIn is ReadonlyMap<string, BuiltInP
 }
 
 function specifierOf(name: string, baseDir: string): string {
-  if (isAbsolute(name) || /^\.\.?[\\/]/.test(name)) return pathToFileURL(resolve(baseDir, name)).href;
-  if (/^[a-z][a-z0-9+.-]*:/i.test(name)) {
-    throw new Mqtt2goError('plugin_failed', 'A plugin is a built-in name, a path or an installed package; never a URL.');
+  // Two slashes in front are another machine's share on Windows.
+  const isNetworkPath = /^[\\/]{2}/.test(name);
+  if (!isNetworkPath && (isAbsolute(name) || /^\.\.?[\\/]/.test(name)))
+    return pathToFileURL(resolve(baseDir, name)).href;
+  if (isNetworkPath || /^[a-z][a-z0-9+.-]*:/i.test(name)) {
+    throw new Mqtt2goError(
+      'plugin_failed',
+      'A plugin is a built-in name, a path or an installed package; never a URL.',
+    );
   }
   if (!packageName.test(name)) {
     throw new Mqtt2goError('plugin_failed', 'This is neither a built-in name, nor a path, nor the name of a package.');

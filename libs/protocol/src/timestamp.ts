@@ -6,7 +6,10 @@ const firstMillisecond = 1e11;
 const lastMillisecond = 8.64e15;
 
 /** What we send: Unix time in whole seconds. */
-export const unixSeconds = z.int().min(0).max(lastMillisecond / 1000);
+export const unixSeconds = z
+  .int()
+  .min(0)
+  .max(lastMillisecond / 1000);
 
 /**
  * What others send, as Unix time in seconds: seconds, milliseconds, or either as a string. A device may

@@ -126,7 +126,10 @@ function template<const T extends string>(text: T): TopicTemplate<ParamOf<T>> {
   return Object.freeze(self);
 }
 
-function isComplete<P extends string>(values: Partial<Record<string, string>>, params: readonly P[]): values is Record<P, string> {
+function isComplete<P extends string>(
+  values: Partial<Record<string, string>>,
+  params: readonly P[],
+): values is Record<P, string> {
   return params.every((param) => Object.hasOwn(values, param));
 }
 

@@ -101,13 +101,7 @@ export interface CommandRefused {
   readonly error: Mqtt2goError;
 }
 
-export type Outbound =
-  | BrokerData
-  | RenameRequested
-  | DeviceTopics
-  | OnboardingProgress
-  | CommandDone
-  | CommandRefused;
+export type Outbound = BrokerData | RenameRequested | DeviceTopics | OnboardingProgress | CommandDone | CommandRefused;
 
 /** What goes to the broker: a topic and the bytes of the message. */
 export interface Publication {

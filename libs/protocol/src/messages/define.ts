@@ -90,12 +90,9 @@ interface Values<V extends z.ZodType, RV extends z.ZodType> {
 }
 
 /** A command of the standard's general form. */
-export function command<
-  const N extends string,
-  const C extends string,
-  V extends z.ZodType,
-  RV extends z.ZodType = V,
->(definition: MessageFacts<N> & Values<V, RV> & { readonly command: C; readonly alsoReads?: readonly string[] }) {
+export function command<const N extends string, const C extends string, V extends z.ZodType, RV extends z.ZodType = V>(
+  definition: MessageFacts<N> & Values<V, RV> & { readonly command: C; readonly alsoReads?: readonly string[] },
+) {
   const { command: commandType, alsoReads = [], value, reads, ...facts } = definition;
   const names = [commandType, ...alsoReads];
   return define({
@@ -109,18 +106,18 @@ export function command<
     }),
     reading: z.preprocess(
       normaliseEnvelope,
-      z.object({ type: z.literal('command'), timestamp: seconds, command_type: z.enum(names), value: orSame(reads, value) }),
+      z.object({
+        type: z.literal('command'),
+        timestamp: seconds,
+        command_type: z.enum(names),
+        value: orSame(reads, value),
+      }),
     ),
   });
 }
 
 /** The answer to a command, in the seed's form. */
-export function response<
-  const N extends string,
-  const C extends string,
-  V extends z.ZodType,
-  RV extends z.ZodType = V,
->(
+export function response<const N extends string, const C extends string, V extends z.ZodType, RV extends z.ZodType = V>(
   definition: MessageFacts<N> &
     Values<V, RV> & { readonly report: C; readonly alsoReads?: readonly string[]; readonly reportType?: ReportType },
 ) {
@@ -152,9 +149,7 @@ export function response<
 }
 
 /** A command of which the device's type, not the standard, says the name. */
-export function openCommand<const N extends string, V extends z.ZodType>(
-  definition: MessageFacts<N> & Values<V, V>,
-) {
+export function openCommand<const N extends string, V extends z.ZodType>(definition: MessageFacts<N> & Values<V, V>) {
   const { value, reads, ...facts } = definition;
   const form = { type: z.literal('command'), command_type: wireName };
   return define({

@@ -56,4 +56,3 @@ export const all = z.literal('all');
 const maxListed = 10_000;
 export const identifierList = z.array(identifier).max(maxListed);
 export const topicList = z.array(plainTopic).max(maxListed);
-
