@@ -1,4 +1,4 @@
-export type { HealthCheck } from './health.js';
+export { checkHealth, type HealthCheck } from './health.js';
 export { createLogger } from './logger.js';
 export { createRegistry } from './metrics.js';
 export * from './run-main.js';

@@ -1,0 +1,89 @@
+import type { BrokerRole, ServiceName } from '@mqtt2go/access';
+import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
+import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
+import type { PortConfig } from '@mqtt2go/config';
+import { type BrokerLink, contracts, streamLink } from '@mqtt2go/messaging';
+import type { Clock } from '@mqtt2go/ports';
+import type { Logger } from 'pino';
+
+
+/** The three embedded brokers. Nobody but the services of this process reaches them before {@link Brokers.open}. */
+export class Brokers {
+  private readonly home: EmbeddedBroker;
+  private readonly activation: EmbeddedBroker;
+  private readonly bus: EmbeddedBroker;
+  private readonly admins: AedesBrokerAdmin[] = [];
+
+  constructor(clock: Clock, log: Logger) {
+    const broker = (role: 'home' | 'activation' | 'bus'): EmbeddedBroker =>
+      new EmbeddedBroker({ role, clock, log: log.child({ broker: role }), busRequests: contracts });
+    this.home = broker('home');
+    this.activation = broker('activation');
+    this.bus = broker('bus');
+  }
+
+  busLink(service: ServiceName): BrokerLink {
+    return link(this.bus, 'bus', service);
+  }
+
+  homeLink(service: ServiceName): BrokerLink {
+    return link(this.home, 'home', service);
+  }
+
+  activationLink(service: ServiceName): BrokerLink {
+    return link(this.activation, 'activation', service);
+  }
+
+  homeAdmin(): AedesBrokerAdmin {
+    return this.admin(this.homeLink('topic-generator'));
+  }
+
+  activationAdmin(): AedesBrokerAdmin {
+    return this.admin(this.activationLink('discovery'));
+  }
+
+  private admin(link: BrokerLink): AedesBrokerAdmin {
+    const admin = new AedesBrokerAdmin(link);
+    this.admins.push(admin);
+    return admin;
+  }
+
+  /** Opens the doors for services and the operator, on loopback; of the home and activation broker if `all`. */
+  async openForServices(ports: PortConfig, files: DeploymentFiles, all: boolean): Promise<void> {
+    const listener = (port: number) => ({ host: '127.0.0.1', port, ca: files.servicesCa, ...files.services.broker });
+    await this.bus.listenServices(listener(ports.bus));
+    if (!all) return;
+    await this.home.listenServices(listener(ports.homeServices));
+    await this.activation.listenServices(listener(ports.activationServices));
+  }
+
+  /** Opens the doors for devices and controllers; last, when there are services behind them. */
+  async open(host: string, ports: PortConfig, files: DeploymentFiles): Promise<void> {
+    const home = { host, ca: files.ca, ...files.servers['home-broker'] };
+    const activation = { host, ca: [], ...files.servers['activation-broker'] };
+    await Promise.all([
+      this.home.listenTls({ ...home, port: ports.home, clientCertificates: 'optional' }),
+      this.home.listenWss({ ...home, port: ports.homeWss }),
+      this.activation.listenTls({ ...activation, port: ports.activation, clientCertificates: 'required' }),
+    ]);
+  }
+
+  stats(): ({ broker: BrokerRole } & BrokerStats)[] {
+    const brokers = { home: this.home, activation: this.activation, bus: this.bus };
+    return (['home', 'activation', 'bus'] as const).map((broker) => ({ broker, ...brokers[broker].stats() }));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.admins.map((admin) => admin.close()));
+    await Promise.all([this.home.close(), this.activation.close()]);
+    await this.bus.close();
+  }
+}
+
+function link(broker: EmbeddedBroker, name: string, service: ServiceName): BrokerLink {
+  return streamLink({
+    address: `in-process ${name}`,
+    clientId: service,
+    connect: () => broker.connectInProcess(service),
+  });
+}

@@ -1,0 +1,169 @@
+import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
+import { type PlatformConfig, type PlatformFile, type RunnableService, removePlatformFile, runnableServices, writePlatformFile } from '@mqtt2go/config';
+import { startDiscovery } from '@mqtt2go/discovery';
+import { readOrCreateKeyFile } from '@mqtt2go/pki';
+import { type Clock, SystemClock } from '@mqtt2go/ports';
+import { loadPlugins } from '@mqtt2go/plugin-api';
+import { startProvisioning } from '@mqtt2go/provisioning';
+import { Revision1Plugin } from '@mqtt2go/revision-1';
+import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
+import { startTopicGenerator } from '@mqtt2go/topic-generator';
+import type { Logger } from 'pino';
+import { Brokers } from './brokers.js';
+import { DataFolder } from './data-folder.js';
+import { openDatabase } from './database.js';
+import { gatewayHandle } from './gateway-handle.js';
+import { choosePorts } from './ports.js';
+import { writeServiceEnvironment } from './service-environment.js';
+
+export interface PlatformOptions {
+  readonly clock?: Clock;
+  /** Called after each persisted transition of an onboarding, before anything further is done. */
+  readonly onPersisted?: (state: string, onboardingId: string) => void;
+}
+
+export interface Platform {
+  readonly file: PlatformFile;
+  /** Host, port and name of the database; no password. */
+  readonly database: string;
+  /** Plugins that were asked for and are not running, a line each. */
+  readonly failedPlugins: readonly string[];
+  readonly dataDir: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything in this process, from the data folder up: database, certificates, brokers, services, and the
+ * doors last. What was started is stopped again when a later part fails.
+ * @throws Mqtt2goError `port_in_use`, `data_folder_locked`, `configuration_invalid`, `unavailable`
+ */
+export async function startPlatform(given: PlatformConfig, log: Logger, options: PlatformOptions = {}): Promise<Platform> {
+  const parts: { stop(): Promise<unknown> }[] = [];
+  const stop = async (): Promise<void> => {
+    for (const part of parts.splice(0).reverse()) await part.stop();
+  };
+  try {
+    return { ...(await start(given, log, options, parts)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  given: PlatformConfig,
+  log: Logger,
+  { clock = new SystemClock(), onPersisted }: PlatformOptions,
+  parts: { stop(): Promise<unknown> }[],
+): Promise<Omit<Platform, 'stop'>> {
+  const folder = await DataFolder.open(given.dataDir, (error) => log.error({ err: error }, 'the data folder was taken'));
+  parts.push({ stop: () => folder.close() });
+  const config = { ...given, ports: await choosePorts(given) };
+  const { ports } = config;
+
+  const encryptionKey = config.encryptionKey
+    ? Buffer.from(config.encryptionKey).toString('base64')
+    : await readOrCreateKeyFile(folder.join('secrets', 'encryption.key'));
+  const database = await openDatabase(config, folder);
+  parts.push(database);
+  const databaseUrl = database.url;
+  const tlsDir = folder.join('tls');
+  const { publicHost } = config;
+  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+
+  const brokers = new Brokers(clock, log);
+  parts.push({ stop: () => brokers.close() });
+  const someOutside = config.services.length < runnableServices.length;
+  await brokers.openForServices(ports, files, someOutside);
+
+  const plugins = await loadPlugins({ names: config.plugins, builtIn: { 'revision-1': Revision1Plugin }, log });
+  parts.push(plugins);
+  await plugins.start();
+
+  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins)];
+  const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
+    if (!config.services.includes(service)) return;
+    const handle = await startService();
+    handles.push(handle);
+    parts.push(handle);
+  };
+  const common = { log, clock, databaseUrl };
+  await Promise.all([
+    run('certificate-authority', () =>
+      startCertificateAuthority({ ...common, busLink: brokers.busLink('certificate-authority'), encryptionKey }),
+    ),
+    run('topic-generator', () =>
+      startTopicGenerator({
+        ...common,
+        busLink: brokers.busLink('topic-generator'),
+        brokerAdmin: brokers.homeAdmin(),
+        controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+      }),
+    ),
+  ]);
+  await run('discovery', () =>
+    startDiscovery({
+      ...common,
+      busLink: brokers.busLink('discovery'),
+      activationLink: brokers.activationLink('discovery'),
+      brokerAdmin: brokers.activationAdmin(),
+      encryptionKey,
+      plugins,
+      rest: {
+        host: config.bind,
+        port: ports.discovery,
+        ca: files.servicesCa,
+        ...files.servers.discovery,
+      },
+    }),
+  );
+  const provisioning = await run('provisioning', () =>
+    startProvisioning({
+      ...common,
+      busLink: brokers.busLink('provisioning'),
+      homeLink: brokers.homeLink('provisioning'),
+      discovery: {
+        url: `https://localhost:${ports.discovery}`,
+        ca: files.ca,
+        ...files.services.provisioning,
+      },
+      homeBroker: { host: publicHost, port: ports.home },
+      encryptionKey,
+      plugins,
+      onPersisted,
+    }),
+  );
+
+  await brokers.open(config.bind, ports, files);
+  const operations = await serveOperations(handles, {
+    host: '127.0.0.1',
+    port: ports.health,
+  });
+  parts.push({ stop: () => operations.close() });
+
+  const file: PlatformFile = {
+    host: publicHost,
+    ports: {
+      home: ports.home,
+      homeWss: ports.homeWss,
+      activation: ports.activation,
+      discovery: ports.discovery,
+      bus: ports.bus,
+      health: ports.health,
+    },
+    busUrl: `mqtts://127.0.0.1:${ports.bus}`,
+    controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+    tlsDir,
+    pid: process.pid,
+    startedAt: new Date(clock.now()).toISOString(),
+  };
+  if (someOutside) await writeServiceEnvironment(folder, { config, databaseUrl });
+  await writePlatformFile(folder.path, file);
+  parts.push({ stop: () => removePlatformFile(folder.path, process.pid) });
+  return {
+    file,
+    database: database.description,
+    failedPlugins: plugins.failed.map(({ error }) => error.message),
+    dataDir: folder.path,
+  };
+}

@@ -1,0 +1,53 @@
+import pc from 'picocolors';
+
+export interface PanelContent {
+  readonly profile: string;
+  readonly readyMs: number;
+  readonly host: string;
+  readonly ports: {
+    readonly home: number;
+    readonly homeWss: number;
+    readonly activation: number;
+    readonly discovery: number;
+    readonly health: number;
+  };
+  readonly bind: string;
+  readonly dataDir: string;
+  /** Where the state is: the embedded database, or the host of DATABASE_URL; never the password. */
+  readonly database: string;
+  readonly services: readonly string[];
+  readonly failedPlugins: readonly string[];
+}
+
+/** What a person sees once everything is up: where things are, and what to try next. Colours only on a terminal. */
+export function readyPanel(content: PanelContent, isTerminal: boolean): string {
+  const { bold, dim, green, cyan, yellow } = pc.createColors(isTerminal && !process.env.NO_COLOR);
+  const { host, ports } = content;
+  const row = (name: string, value: string, note = ''): string =>
+    `  ${name.padEnd(18)}${cyan(value)}${note ? dim(`  ${note}`) : ''}`;
+  const lines = [
+    '',
+    `  ${green('●')} ${bold('MQTT2GO is ready')} ${dim(`in ${(content.readyMs / 1000).toFixed(1)} s · ${content.profile}`)}`,
+    '',
+    row('Home broker', `mqtts://${host}:${ports.home}`, 'devices, apps'),
+    row('', `wss://${host}:${ports.homeWss}`, 'web apps'),
+    row('Activation broker', `mqtts://${host}:${ports.activation}`, 'new devices'),
+    row('Discovery', `https://${host}:${ports.discovery}`, 'services only'),
+    row('Health, metrics', `http://127.0.0.1:${ports.health}`, '/health/ready'),
+    row('Data folder', content.dataDir),
+    row('Database', content.database),
+    ...(content.services.length > 0 ? [row('Services here', content.services.join(', '))] : []),
+    ...content.failedPlugins.map((failure) => `  ${yellow('!')} ${failure}`),
+    '',
+    `  ${bold('Try next')}, in another terminal:`,
+    `    ${green('npx mqtt2go demo')}           ${dim('all 13 steps of adding a device, live')}`,
+    `    ${green('npx mqtt2go --help')}         ${dim('mint, add and run devices of your own')}`,
+    ...(content.bind === '127.0.0.1'
+      ? ['', dim('  Only this machine can connect. For a network: MQTT2GO_BIND=0.0.0.0 MQTT2GO_PUBLIC_HOST=<name>')]
+      : []),
+    '',
+    dim('  Ctrl-C stops everything; the data folder stays.'),
+    '',
+  ];
+  return lines.join('\n');
+}
