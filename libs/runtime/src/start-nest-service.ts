@@ -6,6 +6,7 @@ import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyServerOptions } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
@@ -26,6 +27,8 @@ export interface HttpOptions {
   readonly https?: ServerOptions;
   /** Larger bodies are refused; 262,144 by default. */
   readonly bodyLimitBytes?: number;
+  /** Answers what fails before it reaches NestJS: a path that is no URL, bytes that are no HTTP. */
+  readonly errors?: Pick<FastifyServerOptions, 'frameworkErrors' | 'clientErrorHandler'>;
   /** Filters, OpenAPI and the like, before the listener opens. */
   readonly configure?: (app: NestFastifyApplication) => void | Promise<void>;
 }
@@ -60,6 +63,7 @@ export async function startNestService(options: NestServiceOptions): Promise<Nes
   const adapter = new FastifyAdapter({
     bodyLimit: http?.bodyLimitBytes ?? 262_144,
     forceCloseConnections: 'idle',
+    ...http?.errors,
     ...(http?.https === undefined ? {} : { https: http.https }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {

@@ -1,0 +1,82 @@
+import { withOnboarding } from '@mqtt2go/messaging';
+import {
+  type ActivateDeviceRequest,
+  type ActivateDeviceResponse,
+  activateDevicePath,
+  activateDeviceRequest,
+  activateDeviceResponse,
+  defaultBrokerPort,
+  withdrawActivationParams,
+  withdrawActivationQuery,
+} from '@mqtt2go/protocol';
+import { Body, Controller, Delete, HttpCode, HttpStatus, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
+import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
+import { problemResponse } from '../rest/openapi.js';
+import { ProvisioningOnly } from '../rest/provisioning-only.guard.js';
+import { WaitingActivations } from './waiting-activations.js';
+
+/** Step 2: the platform tells of a device that will come, and takes it back. */
+@Controller(activateDevicePath)
+@UseGuards(ProvisioningOnly)
+export class ActivateDeviceController {
+  constructor(private readonly waiting: WaitingActivations) {}
+
+  @Post()
+  @ApiOperation({
+    summary: 'Lets a device wait for its activation, for 15 minutes at most.',
+    description: 'Idempotent for an onboarding; a later onboarding of the same device takes the place of an earlier one.',
+  })
+  @ApiResponse({ status: 201, description: 'The device may come now.', standardSchema: activateDeviceResponse })
+  @ApiResponse({ status: 200, description: 'It was there already.', standardSchema: activateDeviceResponse })
+  @ApiResponse(problemResponse(400, '`malformed_message`, `invalid_identifier`'))
+  @ApiResponse(problemResponse(403, '`forbidden`: the certificate is of another service'))
+  @ApiResponse(problemResponse(409, '`activation_code_in_use`, or `conflict` with a later onboarding of the device'))
+  @ApiResponse(problemResponse(410, '`activation_expired`'))
+  @ApiResponse(problemResponse(413, '`message_too_large`: over 64 KiB'))
+  @ApiResponse(problemResponse(415, '`malformed_message`: not application/json'))
+  @ApiResponse(problemResponse(503, '`unavailable`: repeat the request'))
+  @ApiResponse(problemResponse('default', 'Any other refusal.'))
+  async activateDevice(
+    @Body({ schema: activateDeviceRequest }) body: ActivateDeviceRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ActivateDeviceResponse> {
+    const { created, expiresAtMs } = await withOnboarding(body.onboarding_id, () =>
+      this.waiting.announce({
+        deviceId: body.device_id,
+        activationCode: body.activation_code,
+        onboardingId: body.onboarding_id,
+        revision: body.revision,
+        brokerHost: body.broker_ip,
+        brokerPort: body.broker_port ?? defaultBrokerPort,
+        keyMode: body.key_mode,
+        deviceCertificate: body.device_certificate,
+        expiresAtMs: Date.parse(body.expires_at),
+      }),
+    );
+    void reply.code(created ? HttpStatus.CREATED : HttpStatus.OK);
+    return {
+      device_id: body.device_id,
+      onboarding_id: body.onboarding_id,
+      expires_at: new Date(expiresAtMs).toISOString(),
+    };
+  }
+
+  @Delete(':device_id')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({
+    summary: 'Takes a waiting device back.',
+    description: 'Only the entry of this onboarding goes, a later one stays; one that is not there is fine.',
+  })
+  @ApiResponse({ status: 204, description: 'The entry is gone and the device can no longer come.' })
+  @ApiResponse(problemResponse(400, '`malformed_message`, `invalid_identifier`'))
+  @ApiResponse(problemResponse(403, '`forbidden`: the certificate is of another service'))
+  @ApiResponse(problemResponse('default', 'Any other refusal.'))
+  async withdrawActivation(
+    @Param({ schema: withdrawActivationParams }) { device_id }: z.output<typeof withdrawActivationParams>,
+    @Query({ schema: withdrawActivationQuery }) { onboarding_id }: z.output<typeof withdrawActivationQuery>,
+  ): Promise<void> {
+    await withOnboarding(onboarding_id, () => this.waiting.withdraw(device_id, onboarding_id));
+  }
+}

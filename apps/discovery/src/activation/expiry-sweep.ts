@@ -1,0 +1,42 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { WaitingActivations } from './waiting-activations.js';
+
+/** Removes what has expired, every few seconds and at the start. A late sweep lets nobody in: dates are looked at anyway. */
+@Injectable()
+export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly waiting: WaitingActivations,
+    private readonly log: Logger,
+    private readonly everyMs: number,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.run();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  private run(): void {
+    this.running = this.sweep().finally(() => {
+      if (!this.stopped) this.timer = setTimeout(() => this.run(), this.everyMs).unref();
+    });
+  }
+
+  private async sweep(): Promise<void> {
+    try {
+      const count = await this.waiting.sweep();
+      if (count > 0) this.log.info({ count }, 'expired activations were removed');
+    } catch (error) {
+      this.log.warn({ err: error }, 'expired activations could not be taken off the broker; tried again soon');
+    }
+  }
+}

@@ -1,0 +1,211 @@
+import { isUniqueViolation } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
+import { BrokerCopy, Clock } from '@mqtt2go/ports';
+import { type KeyMode, Mqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager, MoreThan } from 'typeorm';
+import { WaitingActivation } from './waiting-activation.entity.js';
+
+/** How long a device may wait at most, whatever the announcement says. */
+export const longestWaitMs = 15 * 60_000;
+/** Expired entries that one statement removes. */
+const sweepSize = 500;
+
+/** What step 2 tells of a device. */
+export interface Announcement {
+  readonly deviceId: string;
+  readonly activationCode: string;
+  readonly onboardingId: string;
+  readonly revision: string;
+  readonly brokerHost: string;
+  readonly brokerPort: number;
+  readonly keyMode: KeyMode;
+  /** PEM bundle; none in the `csr` key mode. */
+  readonly deviceCertificate?: string | undefined;
+  readonly expiresAtMs: number;
+}
+
+/** What a claim adds in the `csr` key mode. */
+export interface ClaimedCertificate {
+  /** PEM bundle. */
+  readonly deviceCertificate: string;
+  /** SHA-256 of the public key that it was issued to. */
+  readonly keyHash: Uint8Array;
+}
+
+/**
+ * The devices that wait for their activation. The database is the truth; who may come to the activation
+ * broker follows from it. Bundles are encrypted at rest and gone with their entry.
+ */
+@Injectable()
+export class WaitingActivations {
+  /** Devices whose entries are gone while the broker did not answer: taken off it by a later sweep. */
+  private readonly leftOnBroker = new Set<string>();
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly copy: BrokerCopy,
+    private readonly secrets: SecretBox,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Lets a device come, for 15 minutes at most. The same onboarding may be announced again; a later one of the
+   * same device takes the place of an earlier one. Returns when the broker lets the device in.
+   * @throws Mqtt2goError `activation_expired`; `activation_code_in_use` if another device waits with the code;
+   * `conflict` if a later onboarding of the device is there; `unavailable` without the broker
+   */
+  async announce(announcement: Announcement): Promise<{ created: boolean; expiresAtMs: number }> {
+    const nowMs = this.clock.now();
+    if (announcement.expiresAtMs <= nowMs) throw new Mqtt2goError('activation_expired');
+    const expiresAtMs = Math.min(announcement.expiresAtMs, nowMs + longestWaitMs);
+    const { deviceId, activationCode, onboardingId } = announcement;
+    const { created, freed } = await this.dataSource
+      .transaction(async (manager) => {
+        const removed = await this.removeExpired(manager, activationCode, nowMs);
+        const known = await manager.existsBy(WaitingActivation, { deviceId, onboardingId });
+        if (!(await this.store(manager, announcement, expiresAtMs))) {
+          throw new Mqtt2goError('conflict', 'A later onboarding of this device is waiting.');
+        }
+        return { created: !known, freed: removed };
+      })
+      .catch((error: unknown) => {
+        throw isUniqueViolation(error, 'waiting_activation_code_uq')
+          ? new Mqtt2goError('activation_code_in_use', undefined, { cause: error })
+          : error;
+      });
+    await this.sync([...freed, deviceId]);
+    return { created, expiresAtMs };
+  }
+
+  /**
+   * Forgets what one onboarding announced; a later one's entry stays, an unknown one is fine.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async withdraw(deviceId: string, onboardingId: string): Promise<void> {
+    await this.dataSource.getRepository(WaitingActivation).delete({ deviceId, onboardingId });
+    await this.sync([deviceId]);
+  }
+
+  /** @throws Mqtt2goError `unknown_onboarding`, `activation_expired` */
+  async byCode(activationCode: string): Promise<WaitingActivation> {
+    const entry = await this.dataSource.getRepository(WaitingActivation).findOneBy({ activationCode });
+    if (entry === null) throw new Mqtt2goError('unknown_onboarding');
+    if (entry.expiresAt.getTime() <= this.clock.now()) throw new Mqtt2goError('activation_expired');
+    return entry;
+  }
+
+  /**
+   * Remembers that provisioning knows of the device. The first claim counts; what it brought stays.
+   * @throws Mqtt2goError `unknown_onboarding` if the entry went or was replaced meanwhile
+   */
+  async claim(entry: WaitingActivation, claimed?: ClaimedCertificate): Promise<WaitingActivation> {
+    const { deviceId, onboardingId } = entry;
+    const sealed = claimed && this.seal(entry, claimed.deviceCertificate);
+    await this.dataSource.query(
+      `UPDATE discovery.waiting_activation
+       SET claimed_at = $3, sealed_certificate = coalesce($4, sealed_certificate), csr_key_hash = $5
+       WHERE device_id = $1 AND onboarding_id = $2 AND claimed_at IS NULL`,
+      [deviceId, onboardingId, new Date(this.clock.now()), sealed, claimed && Buffer.from(claimed.keyHash)],
+    );
+    const stored = await this.dataSource.getRepository(WaitingActivation).findOneBy({ deviceId, onboardingId });
+    if (stored === null) throw new Mqtt2goError('unknown_onboarding');
+    return stored;
+  }
+
+  /**
+   * The bundle for the device, in clear; undefined before a `csr` claim.
+   * @throws Mqtt2goError `configuration_invalid` if it was sealed with another encryption key
+   */
+  certificateOf({ deviceId, onboardingId, sealedCertificate }: WaitingActivation): string | undefined {
+    if (sealedCertificate === null) return undefined;
+    return this.secrets.openText(secretName(deviceId, onboardingId), sealedCertificate);
+  }
+
+  /**
+   * Removes what has expired, bundles included, and takes it off the broker. Returns how many there were.
+   * @throws Mqtt2goError `unavailable` without the broker, which by then refuses these devices by itself
+   */
+  async sweep(): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const [rows] = await this.dataSource.query<[{ device_id: string }[], number]>(
+        `DELETE FROM discovery.waiting_activation WHERE device_id IN (
+           SELECT device_id FROM discovery.waiting_activation WHERE expires_at <= $1
+           ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING device_id`,
+        [new Date(this.clock.now()), sweepSize],
+      );
+      count += rows.length;
+      for (const row of rows) this.leftOnBroker.add(row.device_id);
+      if (rows.length < sweepSize) break;
+    }
+    const leaving = [...this.leftOnBroker];
+    await this.sync(leaving);
+    for (const deviceId of leaving) this.leftOnBroker.delete(deviceId);
+    return count;
+  }
+
+  /** How many devices wait now. */
+  async count(): Promise<number> {
+    return this.dataSource
+      .getRepository(WaitingActivation)
+      .countBy({ expiresAt: MoreThan(new Date(this.clock.now())) });
+  }
+
+  /** Makes room for a code that only an expired entry holds. Returns the devices whose entries went. */
+  private async removeExpired(manager: EntityManager, activationCode: string, nowMs: number): Promise<string[]> {
+    const [rows] = await manager.query<[{ device_id: string }[], number]>(
+      `DELETE FROM discovery.waiting_activation
+       WHERE activation_code = $1 AND expires_at <= $2 RETURNING device_id`,
+      [activationCode, new Date(nowMs)],
+    );
+    return rows.map((row) => row.device_id);
+  }
+
+  /** False if a later onboarding of the device is there. What the same onboarding's claim brought stays. */
+  private async store(manager: EntityManager, announcement: Announcement, expiresAtMs: number): Promise<boolean> {
+    const { deviceCertificate } = announcement;
+    const stored = await manager.query<unknown[]>(
+      `INSERT INTO discovery.waiting_activation AS w
+         (device_id, activation_code, onboarding_id, revision, broker_host, broker_port, key_mode,
+          sealed_certificate, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       ON CONFLICT (device_id) DO UPDATE SET
+         activation_code = excluded.activation_code, onboarding_id = excluded.onboarding_id,
+         revision = excluded.revision, broker_host = excluded.broker_host, broker_port = excluded.broker_port,
+         key_mode = excluded.key_mode, expires_at = excluded.expires_at,
+         sealed_certificate = coalesce(excluded.sealed_certificate,
+           CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.sealed_certificate END),
+         csr_key_hash = CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.csr_key_hash END,
+         claimed_at = CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.claimed_at END
+       WHERE w.onboarding_id = excluded.onboarding_id OR w.expires_at <= excluded.expires_at
+       RETURNING 1`,
+      [
+        announcement.deviceId,
+        announcement.activationCode,
+        announcement.onboardingId,
+        announcement.revision,
+        announcement.brokerHost,
+        announcement.brokerPort,
+        announcement.keyMode,
+        deviceCertificate === undefined ? null : this.seal(announcement, deviceCertificate),
+        new Date(expiresAtMs),
+      ],
+    );
+    return stored.length > 0;
+  }
+
+  private seal({ deviceId, onboardingId }: { deviceId: string; onboardingId: string }, bundle: string): Buffer {
+    return Buffer.from(this.secrets.seal(secretName(deviceId, onboardingId), bundle));
+  }
+
+  private async sync(deviceIds: readonly string[]): Promise<void> {
+    await this.copy.sync([...new Set(deviceIds)].map((id) => ({ kind: 'activation', id })));
+  }
+}
+
+/** Ties a sealed bundle to its entry: it does not open in another's place. */
+function secretName(deviceId: string, onboardingId: string): string {
+  return `discovery/${deviceId}/${onboardingId}`;
+}

@@ -1,0 +1,80 @@
+import { type DeviceTraffic, withOnboarding } from '@mqtt2go/messaging';
+import type { RevisionRegistry, RevisionWire } from '@mqtt2go/plugin-api';
+import type { Clock } from '@mqtt2go/ports';
+import { type GetBrokerData, type Mqtt2goError, type Outbound, type ReplyPath, toMqtt2goError } from '@mqtt2go/protocol';
+import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { WaitingActivations } from '../activation/waiting-activations.js';
+import type { ActivationMetrics } from './activation-metrics.js';
+import type { BrokerDataDesk } from './broker-data.js';
+
+export interface ActivationTrafficParts {
+  readonly traffic: DeviceTraffic;
+  readonly revisions: RevisionRegistry;
+  readonly waiting: WaitingActivations;
+  readonly desk: BrokerDataDesk;
+  readonly metrics: ActivationMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The activation broker's messages, read and answered in the revision that the device speaks. */
+export class ActivationTraffic implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  constructor(private readonly parts: ActivationTrafficParts) {}
+
+  /** @throws Mqtt2goError `forbidden` when the broker refuses a subscription */
+  async onApplicationBootstrap(): Promise<void> {
+    const { traffic, revisions } = this.parts;
+    await traffic.listen(revisions.activationFilters, (topic, payload) => this.handle(topic, payload));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.parts.traffic.close();
+  }
+
+  /** @throws Mqtt2goError `unavailable` while the activation broker cannot be reached */
+  checkHealth(): void {
+    this.parts.traffic.checkHealth();
+  }
+
+  private async handle(topic: string, payload: Buffer): Promise<void> {
+    const wire = this.parts.revisions.ofActivationTopic(topic);
+    const reading = wire?.readActivation(topic, payload);
+    if (wire === undefined || reading === undefined || reading.outcome === 'ignored') return;
+    if (reading.outcome === 'refused') {
+      await this.refuse(wire, reading.error, reading.reply);
+    } else {
+      await this.answer(wire, reading.message);
+    }
+  }
+
+  private async answer(wire: RevisionWire, message: GetBrokerData): Promise<void> {
+    const { waiting, desk, log } = this.parts;
+    try {
+      const entry = await waiting.byCode(message.activationCode);
+      await withOnboarding(entry.onboardingId, async () => {
+        await this.send(wire, await desk.answer(entry, message), message.reply);
+        log.info({ deviceId: entry.deviceId }, 'a device was told its broker');
+      });
+    } catch (cause) {
+      await this.refuse(wire, toMqtt2goError(cause), message.reply);
+    }
+  }
+
+  private async refuse(wire: RevisionWire, error: Mqtt2goError, reply: ReplyPath | undefined): Promise<void> {
+    const { metrics, log } = this.parts;
+    metrics.refused(error.code);
+    if (error.code === 'internal') {
+      log.error({ err: error }, 'a device could not be told its broker');
+    } else {
+      log.warn({ code: error.code, reason: error.message }, 'a request of a device was refused');
+    }
+    if (reply !== undefined) {
+      await this.send(wire, { kind: 'command-refused', command: 'get-broker-data', error }, reply);
+    }
+  }
+
+  private async send(wire: RevisionWire, message: Outbound, reply: ReplyPath): Promise<void> {
+    await this.parts.traffic.publish(wire.write(message, reply, this.parts.clock.now()));
+  }
+}

@@ -1,0 +1,62 @@
+import { Bus, provisioning } from '@mqtt2go/messaging';
+import { publicKeyHash, readCertificateRequest } from '@mqtt2go/pki';
+import { type BrokerData, type GetBrokerData, Mqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import type { WaitingActivation } from '../activation/waiting-activation.entity.js';
+import { WaitingActivations } from '../activation/waiting-activations.js';
+import { ActivationMetrics } from './activation-metrics.js';
+
+/** Steps 6 and 7: a device, let in by its pre-loaded certificate and its code, asks for its broker and its certificate. */
+@Injectable()
+export class BrokerDataDesk {
+  constructor(
+    private readonly waiting: WaitingActivations,
+    private readonly bus: Bus,
+    private readonly metrics: ActivationMetrics,
+  ) {}
+
+  /**
+   * What the device is told. Provisioning hears of it before the first answer; the same question gets the same
+   * answer after that, whether provisioning is there or not.
+   * @throws Mqtt2goError `unknown_onboarding`, `activation_expired`, `csr_required`, `csr_*`; `unavailable` or
+   * `timeout` while provisioning does not answer
+   */
+  async answer(entry: WaitingActivation, { csr }: GetBrokerData): Promise<BrokerData> {
+    const claimed = await (entry.keyMode === 'csr' ? this.claimWithRequest(entry, csr) : this.claim(entry));
+    const deviceCertificate = this.waiting.certificateOf(claimed);
+    if (deviceCertificate === undefined) throw new Error('a claimed activation has no certificate');
+    const { brokerHost, brokerPort } = claimed;
+    return { kind: 'broker-data', brokerHost, brokerPort, deviceCertificate };
+  }
+
+  private async claim(entry: WaitingActivation): Promise<WaitingActivation> {
+    if (entry.claimedAt !== null) return entry;
+    const { onboardingId } = entry;
+    await this.bus.call(provisioning.claimOnboarding, { onboardingId }, { onboardingId });
+    const claimed = await this.waiting.claim(entry);
+    this.metrics.claimed();
+    return claimed;
+  }
+
+  private async claimWithRequest(entry: WaitingActivation, csr: string | undefined): Promise<WaitingActivation> {
+    const keyHash = csr === undefined ? undefined : publicKeyHash((await readCertificateRequest(csr)).publicKey);
+    if (entry.claimedAt !== null) {
+      // A device that has forgotten its request, but not its key, is answered too: there is no secret in it.
+      if (keyHash !== undefined && entry.csrKeyHash?.equals(keyHash) !== true) {
+        throw new Mqtt2goError('csr_key_mismatch', 'The certificate was issued to another key in this activation.');
+      }
+      return entry;
+    }
+    if (csr === undefined || keyHash === undefined) throw new Mqtt2goError('csr_required');
+    const { onboardingId } = entry;
+    const answer = await this.bus.call(provisioning.claimOnboarding, { onboardingId, csr }, { onboardingId });
+    const { deviceCertificate } = answer;
+    if (deviceCertificate === undefined) {
+      throw new Mqtt2goError('internal', 'Provisioning answered a certificate signing request without a certificate.');
+    }
+    const claimed = await this.waiting.claim(entry, { deviceCertificate, keyHash });
+    if (claimed.csrKeyHash?.equals(keyHash) !== true) throw new Mqtt2goError('csr_key_mismatch');
+    this.metrics.claimed();
+    return claimed;
+  }
+}

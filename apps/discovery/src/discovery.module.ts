@@ -1,0 +1,86 @@
+import { Bus, BusModule, DeviceTraffic } from '@mqtt2go/messaging';
+import { PersistenceModule } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
+import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
+import type { DynamicModule } from '@nestjs/common';
+import { Registry } from 'prom-client';
+import { ActivateDeviceController } from './activation/activate-device.controller.js';
+import { ActivationBrokerKeeper } from './activation/activation-broker-keeper.js';
+import { ActivationPrincipals } from './activation/activation-principals.js';
+import { ExpirySweep } from './activation/expiry-sweep.js';
+import { WaitingActivations } from './activation/waiting-activations.js';
+import { ActivationMetrics } from './claiming/activation-metrics.js';
+import { ActivationTraffic } from './claiming/activation-traffic.js';
+import { BrokerDataDesk } from './claiming/broker-data.js';
+import { entities } from './entities.js';
+import { Manufacturers } from './manufacturers/manufacturers.js';
+import { ManufacturersController } from './manufacturers/manufacturers.controller.js';
+import { migrations } from './migrations/index.js';
+import { schema } from './schema.js';
+import type { DiscoveryDeps } from './start-discovery.js';
+
+const defaultSweepIntervalMs = 5_000;
+
+// biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
+export class DiscoveryModule {
+  static forRoot(deps: DiscoveryDeps, registry: Registry): DynamicModule {
+    const { clock, brokerAdmin, busLink, activationLink, plugins, poolSize, sweepIntervalMs = defaultSweepIntervalMs } = deps;
+    const log = deps.log.child({ service: 'discovery' });
+    return {
+      module: DiscoveryModule,
+      imports: [
+        PersistenceModule.forRoot({
+          url: deps.databaseUrl,
+          schema,
+          entities,
+          migrations,
+          log,
+          ...(poolSize === undefined ? {} : { poolSize }),
+        }),
+        BusModule.forRoot({ link: busLink, service: 'discovery' }),
+      ],
+      controllers: [ActivateDeviceController, ManufacturersController],
+      providers: [
+        { provide: Clock, useValue: clock },
+        { provide: BrokerAdmin, useValue: brokerAdmin },
+        { provide: Registry, useValue: registry },
+        { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
+        {
+          provide: BrokerCopy,
+          useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals) => new BrokerCopy(admin, principals),
+          inject: [BrokerAdmin, ActivationPrincipals],
+        },
+        {
+          provide: ActivationBrokerKeeper,
+          useFactory: (copy: BrokerCopy, manufacturers: Manufacturers) =>
+            new ActivationBrokerKeeper(copy, manufacturers, log),
+          inject: [BrokerCopy, Manufacturers],
+        },
+        {
+          provide: ExpirySweep,
+          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, log, sweepIntervalMs),
+          inject: [WaitingActivations],
+        },
+        {
+          provide: ActivationTraffic,
+          useFactory: (waiting: WaitingActivations, desk: BrokerDataDesk, metrics: ActivationMetrics) =>
+            new ActivationTraffic({
+              traffic: new DeviceTraffic(activationLink, { clientId: 'activation', log }),
+              revisions: plugins.revisions,
+              waiting,
+              desk,
+              metrics,
+              clock,
+              log,
+            }),
+          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, Bus],
+        },
+        ActivationMetrics,
+        ActivationPrincipals,
+        BrokerDataDesk,
+        Manufacturers,
+        WaitingActivations,
+      ],
+    };
+  }
+}

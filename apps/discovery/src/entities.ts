@@ -1,0 +1,4 @@
+import { WaitingActivation } from './activation/waiting-activation.entity.js';
+import { Manufacturer } from './manufacturers/manufacturer.entity.js';
+
+export const entities = [WaitingActivation, Manufacturer];

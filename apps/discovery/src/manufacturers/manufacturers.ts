@@ -1,0 +1,61 @@
+import { readCertificate, splitPem } from '@mqtt2go/pki';
+import { BrokerAdmin, Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { Manufacturer } from './manufacturer.entity.js';
+
+/** The manufacturers whose devices are let in at the activation broker: at first none. */
+@Injectable()
+export class Manufacturers {
+  /** One update of the broker at a time: each reads the table when its turn comes, so the last one has it all. */
+  private updates: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly admin: BrokerAdmin,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Makes a manufacturer's CA a trust anchor, at once; one that is known gets the name.
+   * @param certificate PEM, one certificate
+   * @returns lower-case hex SHA-256 of the certificate
+   * @throws Mqtt2goError `malformed_message` if it is no CA's certificate, or not valid now; `unavailable` without
+   * the broker
+   */
+  async register(name: string, certificate: string): Promise<string> {
+    const blocks = splitPem(certificate);
+    if (blocks.length !== 1) {
+      throw new Mqtt2goError('malformed_message', 'The certificate has to be one PEM certificate.');
+    }
+    const { fingerprint, isAuthority, notBeforeMs, notAfterMs } = readCertificate(certificate);
+    if (!isAuthority) {
+      throw new Mqtt2goError('malformed_message', 'The certificate is not that of a CA.');
+    }
+    const nowMs = this.clock.now();
+    if (nowMs < notBeforeMs || nowMs > notAfterMs) {
+      throw new Mqtt2goError('malformed_message', 'The certificate is not valid at this time.');
+    }
+    await this.dataSource.query(
+      `INSERT INTO discovery.manufacturer (fingerprint, name, certificate, registered_at) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name`,
+      [fingerprint, name, certificate, new Date(nowMs)],
+    );
+    await this.tellBroker();
+    return fingerprint;
+  }
+
+  /**
+   * Makes the registered ones, and no others, the broker's trust anchors.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async tellBroker(): Promise<void> {
+    const update = this.updates.then(async () => {
+      const all = await this.dataSource.getRepository(Manufacturer).find({ order: { fingerprint: 'ASC' } });
+      await this.admin.setTrustAnchors(all.map(({ certificate }) => certificate));
+    });
+    this.updates = update.catch(() => undefined);
+    await update;
+  }
+}

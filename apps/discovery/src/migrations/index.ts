@@ -1,0 +1,4 @@
+import { ActivationsManufacturers1767225600000 } from './1767225600000-activations-manufacturers.js';
+
+/** In the order in which they run. */
+export const migrations = [ActivationsManufacturers1767225600000];
