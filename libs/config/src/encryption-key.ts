@@ -10,7 +10,10 @@ export const encryptionKeySettings = {
  * The key-encryption key from its variable or file; undefined when neither is set.
  * @throws Mqtt2goError `configuration_invalid`
  */
-export function readEncryptionKey(settings: { MQTT2GO_KEY?: string; MQTT2GO_KEY_FILE?: string }): Uint8Array<ArrayBuffer> | undefined {
+export function readEncryptionKey(settings: {
+  MQTT2GO_KEY?: string;
+  MQTT2GO_KEY_FILE?: string;
+}): Uint8Array<ArrayBuffer> | undefined {
   const { MQTT2GO_KEY: key, MQTT2GO_KEY_FILE: file } = settings;
   if (key !== undefined && file !== undefined) {
     throw invalidSettings(['MQTT2GO_KEY and MQTT2GO_KEY_FILE are both set; set one of them']);

@@ -94,7 +94,9 @@ const databaseUrl = url('postgres', 'postgresql');
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
-  MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default(['all']),
+  MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
+    'all',
+  ]),
 };
 
 const serviceSettings = {

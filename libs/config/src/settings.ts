@@ -51,11 +51,20 @@ export function readSettings<S extends z.ZodRawShape>(shape: S, env: Environment
   const names = [...new Set(parsed.error.issues.map((issue) => String(issue.path[0])))];
   throw invalidSettings(
     names.map((name) => {
-      const schema = z.object(shape).shape[name];
-      const expectation = schema instanceof z.ZodType ? schema.description : undefined;
-      return wrongSetting(name, given[name], expectation ?? 'another value');
+      return wrongSetting(name, given[name], expectationOf(z.object(shape).shape[name]));
     }),
   );
+}
+
+/** The description of a schema, or of the one that it makes optional. */
+function expectationOf(schema: unknown): string {
+  if (schema instanceof z.ZodType && schema.description !== undefined) {
+    return schema.description;
+  }
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return expectationOf(schema.unwrap());
+  }
+  return 'another value';
 }
 
 /** One line: the variable, what it is, what it takes. Secrets are not repeated. */

@@ -18,7 +18,9 @@ class Lamp {
 
 class CreateLamp1760000000001 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query('CREATE TABLE "lamp" ("id" text NOT NULL, "name" text NOT NULL, CONSTRAINT "lamp_pkey" PRIMARY KEY ("id"))');
+    await runner.query(
+      'CREATE TABLE "lamp" ("id" text NOT NULL, "name" text NOT NULL, CONSTRAINT "lamp_pkey" PRIMARY KEY ("id"))',
+    );
     await runner.query('CREATE UNIQUE INDEX "lamp_name_key" ON "lamp" ("name")');
   }
   async down(runner: QueryRunner): Promise<void> {
@@ -69,7 +71,10 @@ describe('openDataSource', () => {
   });
 
   it('keeps services in one database apart', async () => {
-    const [one, two] = [await open(), await open({ schema: 'others', migrations: [CreateLamp1760000000001], entities: [Lamp] })];
+    const [one, two] = [
+      await open(),
+      await open({ schema: 'others', migrations: [CreateLamp1760000000001], entities: [Lamp] }),
+    ];
     await one.getRepository(Lamp).insert({ id: 'a', name: 'lamp' });
     expect(await two.getRepository(Lamp).count()).toBe(0);
   });

@@ -5,7 +5,10 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 
 /** Values that never belong in a log, wherever they turn up at the first two levels. */
-const secrets = ['password', 'activationCode', 'privateKey', 'deviceCertificate'].flatMap((name) => [name, `*.${name}`]);
+const secrets = ['password', 'activationCode', 'privateKey', 'deviceCertificate'].flatMap((name) => [
+  name,
+  `*.${name}`,
+]);
 
 /** The process's logger; every line carries the onboarding that is worked for. */
 export function createLogger(config: LogConfig): Logger {

@@ -34,7 +34,12 @@ export function measureHandlers(servers: readonly MeasuredServer[], registry: Re
   const running = new WeakMap<object, () => void>();
   for (const server of servers) {
     server.setOnProcessingStartHook((_transport, context, done) => {
-      if (typeof context === 'object' && context !== null && 'getTopic' in context && typeof context.getTopic === 'function') {
+      if (
+        typeof context === 'object' &&
+        context !== null &&
+        'getTopic' in context &&
+        typeof context.getTopic === 'function'
+      ) {
         running.set(context, seconds.startTimer({ pattern: String(context.getTopic()) }));
       }
       return done();

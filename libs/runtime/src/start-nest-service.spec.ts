@@ -146,7 +146,9 @@ describe('startNestService', () => {
 
   it('reports each dependency, and what is wrong with it', async () => {
     const handle = await start({ checks: () => [{ name: 'own', check: () => Promise.reject(new Error('broken')) }] });
-    await waitFor(async () => (await handle.health()).dependencies.filter(({ status }) => status === 'up').length === 3);
+    await waitFor(
+      async () => (await handle.health()).dependencies.filter(({ status }) => status === 'up').length === 3,
+    );
     expect(await handle.health()).toEqual({
       name: 'provisioning',
       status: 'down',
@@ -159,7 +161,9 @@ describe('startNestService', () => {
     });
     broker.refuse = true;
     broker.disconnectAll();
-    await waitFor(async () => (await handle.health()).dependencies.filter(({ status }) => status === 'down').length === 3);
+    await waitFor(
+      async () => (await handle.health()).dependencies.filter(({ status }) => status === 'down').length === 3,
+    );
   });
 
   it('serves HTTPS to callers with a certificate of its CA only', async () => {

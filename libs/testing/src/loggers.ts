@@ -6,6 +6,9 @@ export const silentLogger: Logger = pino({ level: 'silent' });
 /** A logger that keeps its lines, parsed. */
 export function collectingLogger(mixin?: () => object): { log: Logger; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
-  const log = pino({ level: 'trace', ...(mixin === undefined ? {} : { mixin }) }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const log = pino(
+    { level: 'trace', ...(mixin === undefined ? {} : { mixin }) },
+    { write: (line: string) => lines.push(JSON.parse(line)) },
+  );
   return { log, lines };
 }

@@ -21,7 +21,6 @@ export interface BusError {
   readonly message: string;
 }
 
-
 /** The error again, as the answering service threw it. */
 export function reviveError({ code, message }: BusError): Mqtt2goError {
   return isErrorCode(code) ? new Mqtt2goError(code, message) : new Mqtt2goError('internal', message);

@@ -1,6 +1,14 @@
 import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { collectingLogger, Collector, deferred, startTestBroker, type TestBroker, waitFor, waitForEvent } from '@mqtt2go/testing';
+import {
+  collectingLogger,
+  Collector,
+  deferred,
+  startTestBroker,
+  type TestBroker,
+  waitFor,
+  waitForEvent,
+} from '@mqtt2go/testing';
 import { Controller } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AedesPublishPacket } from 'aedes';
@@ -110,9 +118,7 @@ describe('the service bus', () => {
   it('answers many calls at once, each its own', async () => {
     await serve();
     const bus = await caller();
-    const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, index) => bus.call(work, { name: `n${index}` })),
-    );
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => bus.call(work, { name: `n${index}` })));
     expect(answers.map(({ said }) => said)).toEqual(Array.from({ length: 200 }, (_, index) => `did n${index} 1`));
   });
 
@@ -194,7 +200,18 @@ describe('the service bus', () => {
     const stranger = broker.link('stranger').open('x');
     stops.push(() => stranger.endAsync(true));
     await waitForEvent(stranger, 'connect');
-    const payloads = ['', 'null', '{', '[]', '5', '"x"', '{"id":"a"}', '{"id":5,"data":{}}', '{"id":"x","err":5}', `${'['.repeat(50_000)}`];
+    const payloads = [
+      '',
+      'null',
+      '{',
+      '[]',
+      '5',
+      '"x"',
+      '{"id":"a"}',
+      '{"id":5,"data":{}}',
+      '{"id":"x","err":5}',
+      `${'['.repeat(50_000)}`,
+    ];
     for (const payload of payloads) {
       await stranger.publishAsync(work.pattern, payload, { qos: 1 });
       await stranger.publishAsync(`${work.pattern}/reply`, payload, { qos: 1 });

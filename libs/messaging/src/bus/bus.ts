@@ -74,11 +74,12 @@ export class Bus implements OnApplicationShutdown {
     const late = (): never => {
       throw new Mqtt2goError('timeout', `${contract.pattern} did not answer within ${timeoutMs} ms`);
     };
-    return firstValueFrom(this.client.send<unknown>(contract.pattern, message).pipe(timeout({ first: timeoutMs, with: late })));
+    return firstValueFrom(
+      this.client.send<unknown>(contract.pattern, message).pipe(timeout({ first: timeoutMs, with: late })),
+    );
   }
 }
 
 function isTransient(error: Mqtt2goError): boolean {
   return error.code === 'unavailable' || error.code === 'timeout';
 }
-

@@ -9,12 +9,9 @@ export { certificateAuthority, discovery, provisioning, topicGenerator };
 export type { FactoryRecord } from './provisioning.js';
 
 /** Every contract on the bus, from which the bus's access is derived. */
-export const contracts: readonly Contract[] = [
-  certificateAuthority,
-  discovery,
-  provisioning,
-  topicGenerator,
-].flatMap((module) => Object.values(module).filter(isContract));
+export const contracts: readonly Contract[] = [certificateAuthority, discovery, provisioning, topicGenerator].flatMap(
+  (module) => Object.values(module).filter(isContract),
+);
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'pattern' in value && 'callers' in value;

@@ -39,9 +39,7 @@ export class DeviceClient extends ClientProxy {
       throw new Mqtt2goError('unavailable', `${this.link.address} did not take a message in time`);
     };
     await lastValueFrom(
-      this.emit<unknown, Outgoing>(topic, { payload, qos }).pipe(
-        timeout({ first: acknowledgeTimeoutMs, with: late }),
-      ),
+      this.emit<unknown, Outgoing>(topic, { payload, qos }).pipe(timeout({ first: acknowledgeTimeoutMs, with: late })),
       { defaultValue: undefined },
     );
   }

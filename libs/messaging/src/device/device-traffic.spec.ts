@@ -1,4 +1,12 @@
-import { collectingLogger, Collector, deferred, startTestBroker, type TestBroker, waitFor, waitForEvent } from '@mqtt2go/testing';
+import {
+  collectingLogger,
+  Collector,
+  deferred,
+  startTestBroker,
+  type TestBroker,
+  waitFor,
+  waitForEvent,
+} from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { currentOnboardingId, withOnboarding } from '../logging/onboarding-context.js';
@@ -154,7 +162,8 @@ describe('device traffic', () => {
 
   it('gives up a message for which the broker ends the connection, and sends the next', async () => {
     const devices = await traffic();
-    broker.aedes.authorizePublish = (_client, packet, done) => done(packet.topic === 'forbidden' ? new Error('no') : null);
+    broker.aedes.authorizePublish = (_client, packet, done) =>
+      done(packet.topic === 'forbidden' ? new Error('no') : null);
     await expect(devices.publish({ topic: 'forbidden', payload: '' })).rejects.toMatchObject({ code: 'unavailable' });
     await waitFor(() => isUp(devices));
     await devices.publish({ topic: 'allowed', payload: '' });

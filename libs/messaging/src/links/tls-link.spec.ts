@@ -1,5 +1,11 @@
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { createTestCertificates, startTestBroker, type TestBroker, type TestCertificates, waitForEvent } from '@mqtt2go/testing';
+import {
+  createTestCertificates,
+  startTestBroker,
+  type TestBroker,
+  type TestCertificates,
+  waitForEvent,
+} from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tlsLink } from './tls-link.js';
 

@@ -1,4 +1,13 @@
-import { collectingLogger, Collector, deferred, silentLogger, startTestBroker, type TestBroker, waitFor, waitForEvent } from '@mqtt2go/testing';
+import {
+  collectingLogger,
+  Collector,
+  deferred,
+  silentLogger,
+  startTestBroker,
+  type TestBroker,
+  waitFor,
+  waitForEvent,
+} from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MessageIntake, type MessageIntakeOptions } from './message-intake.js';

@@ -7,7 +7,9 @@ const retryDelayMs = 1_000;
 
 /** SUBACK's codes above this are refusals (MQTT-3.9.3-2). */
 const highestQos = 2;
-const suback = z.object({ packet: z.object({ granted: z.array(z.union([z.number(), z.object({ qos: z.number() })])) }) });
+const suback = z.object({
+  packet: z.object({ granted: z.array(z.union([z.number(), z.object({ qos: z.number() })])) }),
+});
 
 /**
  * Subscribes at QoS 1, and is refused if any of `filters` is.

@@ -5,7 +5,11 @@ import { Column, Entity, Index, type MigrationInterface, PrimaryGeneratedColumn,
 @Index('outbox_due', ['notBefore'])
 export class OutboxMessage {
   /** A bigint; TypeORM gives it as a string. */
-  @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'ALWAYS', primaryKeyConstraintName: 'outbox_pkey' })
+  @PrimaryGeneratedColumn('identity', {
+    type: 'bigint',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'outbox_pkey',
+  })
   id: string;
 
   @Column({ type: 'text' })

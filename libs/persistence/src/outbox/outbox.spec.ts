@@ -1,5 +1,13 @@
 import 'reflect-metadata';
-import { Collector, collectingLogger, createTestDatabase, deferred, silentLogger, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import {
+  Collector,
+  collectingLogger,
+  createTestDatabase,
+  deferred,
+  silentLogger,
+  type TestDatabase,
+  waitFor,
+} from '@mqtt2go/testing';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataSource } from '../data-source.js';

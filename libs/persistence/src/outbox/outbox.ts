@@ -174,7 +174,10 @@ export class Outbox implements BeforeApplicationShutdown {
   private async postpone(manager: EntityManager, row: Claimed, error: unknown): Promise<void> {
     const delayMs = this.retryDelayMs(row.attempts);
     const message = error instanceof Error ? error.message : String(error);
-    this.log.warn({ err: error, kind: row.kind, attempts: row.attempts + 1, delayMs }, 'an effect failed; trying again');
+    this.log.warn(
+      { err: error, kind: row.kind, attempts: row.attempts + 1, delayMs },
+      'an effect failed; trying again',
+    );
     await manager.query(
       `UPDATE outbox SET attempts = attempts + 1, last_error = $2,
          not_before = clock_timestamp() + $3 * interval '1 millisecond' WHERE id = $1`,
