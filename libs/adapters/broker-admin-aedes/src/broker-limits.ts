@@ -67,3 +67,6 @@ export const defaultLimits: Readonly<Record<BrokerRole, BrokerLimits>> = {
 
 /** Outgoing bytes waiting for a service, which may be busy with its database for a while. */
 export const maxServiceBufferedBytes = 64 * MiB;
+
+/** What waits for a service that is being started again: messages of all homes. */
+export const queueOfServices = { maxQueuedMessages: 20_000, maxQueuedBytes: 32 * MiB };

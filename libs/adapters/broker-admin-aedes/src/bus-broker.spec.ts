@@ -85,8 +85,12 @@ describe('the bus', () => {
 });
 
 it('a broker that is closed opens no further connections', async () => {
-  const short = new EmbeddedBroker({ role: 'bus', clock: new SystemClock(), log: silentLogger });
+  const short = new EmbeddedBroker({ role: 'home', clock: new SystemClock(), log: silentLogger });
   await short.close();
   await short.close();
   expect(() => short.connectInProcess('provisioning')).toThrow(expect.objectContaining({ code: 'unavailable' }));
+});
+
+it('a bus that was not told what can be asked on it does not start', () => {
+  expect(() => new EmbeddedBroker({ role: 'bus', clock: new SystemClock(), log: silentLogger })).toThrow(/busRequests/);
 });

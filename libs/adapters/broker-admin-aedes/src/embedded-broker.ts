@@ -41,7 +41,7 @@ export interface EmbeddedBrokerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits?: Partial<BrokerLimits>;
-  /** What can be asked on the service bus (the messaging contracts); only for the role `bus`. */
+  /** What can be asked on the service bus (the messaging `contracts`); needed for the role `bus`, and only there. */
   readonly busRequests?: readonly BusRequest[];
   /** Common names of certificates that a whole model shares; only for the role `activation`. None by default. */
   readonly batchCertificateNames?: readonly string[];
@@ -60,7 +60,6 @@ const maxKeptSessionsPerOwner = 8;
  * given over {@link accessControlTopic}; services are known by their certificate's name alone.
  */
 export class EmbeddedBroker {
-  readonly #role: BrokerRole;
   readonly #log: Log;
   readonly #limits: BrokerLimits;
   readonly #counters = newCounters();
@@ -73,7 +72,7 @@ export class EmbeddedBroker {
   readonly #aedes: Aedes;
   readonly #ready: Promise<void>;
   readonly #listeners = new Set<Listener>();
-  /** Listeners whose trust anchors are the manufacturers'. */
+  /** The devices' listeners: with their own trust anchors come those that were set. */
   readonly #deviceListeners = new Set<{ listener: Listener; ca: readonly string[] }>();
   readonly #connections = new Set<Duplex>();
   readonly #arrivals = new WeakMap<Duplex, Arrival>();
@@ -82,15 +81,19 @@ export class EmbeddedBroker {
   #trustAnchors: readonly string[] = [];
   #isClosed = false;
 
+  /** @throws Mqtt2goError `configuration_invalid` for a bus without requests, which would refuse everything */
   constructor(options: EmbeddedBrokerOptions) {
     const { role, clock, log, busRequests = [], batchCertificateNames = [], schedule } = options;
-    this.#role = role;
+    if (role === 'bus' && busRequests.length === 0) {
+      throw new Mqtt2goError('configuration_invalid', 'A bus without busRequests lets nobody say anything.');
+    }
     this.#log = log;
     this.#limits = { ...defaultLimits[role], ...options.limits };
     this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
     this.#throttle = new GuessThrottle(clock, schedule);
     this.#store = new SessionStore({
       limits: this.#limits,
+      isService: (clientId) => clientId.startsWith('service/'),
       maySubscribe: (client, filter) => this.#gatekeeper.allows(client, 'subscribe', filter),
     });
     this.#gatekeeper = new Gatekeeper({

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes';
-import type { BrokerLimits } from '../broker-limits.js';
+import { type BrokerLimits, queueOfServices } from '../broker-limits.js';
 import { OutgoingQueue, type OutgoingPacket } from './outgoing-queue.js';
 import { RetainedMessages } from './retained-messages.js';
 import { TopicTree } from './topic-tree.js';
@@ -19,6 +19,8 @@ interface Session {
 
 export interface SessionStoreOptions {
   readonly limits: BrokerLimits;
+  /** Services' sessions keep more, and are not given up for others'. */
+  readonly isService: (clientId: string) => boolean;
   /** aedes hands over all subscriptions of a packet, the refused ones too. */
   readonly maySubscribe: (client: Client, filter: string) => boolean;
 }
@@ -29,6 +31,7 @@ export interface SessionStoreOptions {
  */
 export class SessionStore {
   readonly #limits: BrokerLimits;
+  readonly #isService: SessionStoreOptions['isService'];
   readonly #maySubscribe: SessionStoreOptions['maySubscribe'];
   readonly #sessions = new Map<string, Session>();
   readonly #tree = new TopicTree<QueuedFor>();
@@ -36,7 +39,8 @@ export class SessionStore {
   /** Ids of sessions without a connection, the longest first. */
   readonly #offline = new Set<string>();
 
-  constructor({ limits, maySubscribe }: SessionStoreOptions) {
+  constructor({ limits, isService, maySubscribe }: SessionStoreOptions) {
+    this.#isService = isService;
     this.#limits = limits;
     this.#maySubscribe = maySubscribe;
     this.#retained = new RetainedMessages(limits.maxRetainedMessages, limits.maxRetainedBytes);
@@ -56,17 +60,12 @@ export class SessionStore {
     this.#sessions.delete(clientId);
   }
 
-  /** Forgets the sessions whose client ids begin so. */
-  forgetAll(prefix: string): void {
-    for (const clientId of [...this.#sessions.keys()]) if (clientId.startsWith(prefix)) this.forget(clientId);
-  }
-
   connected(clientId: string): void {
     this.#offline.delete(clientId);
   }
 
   disconnected(clientId: string): void {
-    if (!this.#sessions.has(clientId)) return;
+    if (!this.#sessions.has(clientId) || this.#isService(clientId)) return;
     this.#offline.add(clientId);
     for (const longest of this.#offline) {
       if (this.#offline.size <= this.#limits.maxOfflineSessions) break;
@@ -130,7 +129,8 @@ export class SessionStore {
   }
 
   async outgoingEnqueue({ clientId }: { clientId: string }, packet: AedesPublishPacket): Promise<void> {
-    this.#open(clientId).outgoing.add(packet, this.#limits.maxQueuedMessages, this.#limits.maxQueuedBytes);
+    const { maxQueuedMessages, maxQueuedBytes } = this.#isService(clientId) ? queueOfServices : this.#limits;
+    this.#open(clientId).outgoing.add(packet, maxQueuedMessages, maxQueuedBytes);
   }
 
   async outgoingEnqueueCombi(subscriptions: readonly QueuedFor[], packet: AedesPublishPacket): Promise<void> {

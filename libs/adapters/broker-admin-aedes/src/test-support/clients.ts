@@ -1,3 +1,4 @@
+import { type Duplex, PassThrough } from 'node:stream';
 import { type ConnectionOptions, connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { ServiceName } from '@mqtt2go/access';
 import { connect, type IClientOptions, MqttClient } from 'mqtt';
@@ -33,7 +34,7 @@ export async function mustConnect(url: string, options: IClientOptions): Promise
 
 /** A connection of a service inside the process, which comes back when it breaks. */
 export function inProcess(broker: () => EmbeddedBroker, service: ServiceName, clientId = 'test'): MqttClient {
-  const client = new MqttClient(() => broker().connectInProcess(service), {
+  const client = new MqttClient(() => connectOrFail(broker(), service), {
     protocolVersion: 4,
     clientId,
     reconnectPeriod: 20,
@@ -41,6 +42,17 @@ export function inProcess(broker: () => EmbeddedBroker, service: ServiceName, cl
   });
   client.on('error', () => undefined);
   return client;
+}
+
+/** mqtt.js calls this in a timer, where a throw would end the process. */
+function connectOrFail(broker: EmbeddedBroker, service: ServiceName): Duplex {
+  try {
+    return broker.connectInProcess(service);
+  } catch {
+    const broken = new PassThrough();
+    setImmediate(() => broken.destroy());
+    return broken;
+  }
 }
 
 /** True if the subscription was granted. */
