@@ -1,4 +1,4 @@
-import { Bus, provisioning } from '@mqtt2go/messaging';
+import { Bus, type CallOptions, provisioning } from '@mqtt2go/messaging';
 import { publicKeyHash, readCertificateRequest } from '@mqtt2go/pki';
 import { type BrokerData, type GetBrokerData, Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
@@ -32,10 +32,15 @@ export class BrokerDataDesk {
   private async claim(entry: WaitingActivation): Promise<WaitingActivation> {
     if (entry.claimedAt !== null) return entry;
     const { onboardingId } = entry;
-    await this.bus.call(provisioning.claimOnboarding, { onboardingId }, { onboardingId });
+    await this.bus.call(provisioning.claimOnboarding, { onboardingId }, this.calling(entry));
     const claimed = await this.waiting.claim(entry);
     this.metrics.claimed();
     return claimed;
+  }
+
+  /** Few attempts: a device that got no answer asks again by itself, and must not hold up the others. */
+  private calling({ onboardingId }: WaitingActivation): CallOptions {
+    return { onboardingId, timeoutMs: 5_000, retries: 1 };
   }
 
   private async claimWithRequest(entry: WaitingActivation, csr: string | undefined): Promise<WaitingActivation> {
@@ -49,7 +54,7 @@ export class BrokerDataDesk {
     }
     if (csr === undefined || keyHash === undefined) throw new Mqtt2goError('csr_required');
     const { onboardingId } = entry;
-    const answer = await this.bus.call(provisioning.claimOnboarding, { onboardingId, csr }, { onboardingId });
+    const answer = await this.bus.call(provisioning.claimOnboarding, { onboardingId, csr }, this.calling(entry));
     const { deviceCertificate } = answer;
     if (deviceCertificate === undefined) {
       throw new Mqtt2goError('internal', 'Provisioning answered a certificate signing request without a certificate.');
