@@ -25,12 +25,7 @@ export default defineConfig({
         test: {
           ...habits,
           name: 'unit',
-          include: [
-            'libs/**/*.spec.ts',
-            'plugins/**/*.spec.ts',
-            'apps/*/src/**/*.spec.ts',
-            'tools/**/*.spec.{ts,mjs}',
-          ],
+          include: ['libs/**/*.spec.ts', 'plugins/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'tools/**/*.spec.{ts,mjs}'],
           testTimeout: 15_000,
           hookTimeout: 60_000,
         },

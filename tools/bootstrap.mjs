@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildIsFresh } from './build-state.mjs';
@@ -32,14 +32,18 @@ export async function bootstrap({ build = true, force = false } = {}) {
   }
   const ready = () => !force && isInstalled() && (!build || buildIsFresh(root));
   if (ready()) return;
-  await withFileLock(join(root, '.bootstrap.lock'), { onWait: (pid) => say(`waiting for process ${pid}, which does it`) }, async () => {
-    if (force || !isInstalled()) {
-      if (force || !adoptInstalled()) await install();
-      const node = checkNode();
-      writeFileSync(stampFile, `${JSON.stringify({ key: installKey(), node })}\n`);
-    }
-    if (build && !buildIsFresh(root)) await buildBundles();
-  });
+  await withFileLock(
+    join(root, '.bootstrap.lock'),
+    { onWait: (pid) => say(`waiting for process ${pid}, which does it`) },
+    async () => {
+      if (force || !isInstalled()) {
+        if (force || !adoptInstalled()) await install();
+        const node = checkNode();
+        writeFileSync(stampFile, `${JSON.stringify({ key: installKey(), node })}\n`);
+      }
+      if (build && !buildIsFresh(root)) await buildBundles();
+    },
+  );
 }
 
 export class BootstrapError extends Error {}
@@ -91,7 +95,18 @@ async function install() {
   const count = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length;
   say(`installing the ${count} packages of package-lock.json (npm ci); this happens once`);
   const outcome = await withProgress(
-    () => runQuietly(...npmCommand('ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=warn')),
+    () =>
+      runQuietly(
+        ...npmCommand(
+          'ci',
+          '--include=dev',
+          '--include=optional',
+          '--no-audit',
+          '--no-fund',
+          '--prefer-offline',
+          '--loglevel=warn',
+        ),
+      ),
     () => `${countInstalled()} packages in place`,
   );
   if (outcome.code !== 0) {
@@ -134,7 +149,10 @@ function countInstalled() {
 function checkNode() {
   const pinned = versionOf(pinnedNode);
   if (pinned !== undefined && suffices(pinned)) return pinnedNode;
-  const system = [...outsidePath().map((folder) => join(folder, process.platform === 'win32' ? 'node.exe' : 'node')), process.execPath]
+  const system = [
+    ...outsidePath().map((folder) => join(folder, process.platform === 'win32' ? 'node.exe' : 'node')),
+    process.execPath,
+  ]
     .filter((file) => existsSync(file) && !file.startsWith(modules))
     .find((file) => suffices(versionOf(file)));
   if (system !== undefined) {
@@ -191,17 +209,23 @@ function runQuietly(command, args, options) {
 
 /** Lines of npm that say nothing about this project. */
 function scrub(output) {
-  return output.split('\n').filter((line) => !/EBADENGINE|Unknown (user|env) config|npm notice/.test(line)).join('\n');
+  return output
+    .split('\n')
+    .filter((line) => !/EBADENGINE|Unknown (user|env) config|npm notice/.test(line))
+    .join('\n');
 }
 
 async function withProgress(work, detail) {
   const startedAt = performance.now();
   const inPlace = process.stdout.isTTY === true;
-  const timer = setInterval(() => {
-    const line = `${Math.round((performance.now() - startedAt) / 1000)} s, ${detail()}`;
-    if (inPlace) process.stdout.write(`\r\x1b[2Kmqtt2go: … ${line}`);
-    else say(`… ${line}`);
-  }, inPlace ? 500 : 5_000);
+  const timer = setInterval(
+    () => {
+      const line = `${Math.round((performance.now() - startedAt) / 1000)} s, ${detail()}`;
+      if (inPlace) process.stdout.write(`\r\x1b[2Kmqtt2go: … ${line}`);
+      else say(`… ${line}`);
+    },
+    inPlace ? 500 : 5_000,
+  );
   try {
     return await work();
   } finally {

@@ -4,15 +4,19 @@
  *
  *   node tools/build.mjs [--watch] [program ...]
  *
- * dist/<program>.mjs starts dist/bundles/<program>.mjs; what several programs share is in dist/bundles/chunks/.
+ * dist/<program>.mjs starts dist/bundles/<program>.mjs; what several programs share, and what is only loaded when it is
+ * needed, is in dist/bundles/chunks/. Programs that are named are each built into one file that is complete in itself.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { rolldown, watch } from 'rolldown';
 import { existingPrograms, readBuildRecord, sourceState } from './build-state.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, 'dist');
+const bundles = join(dist, 'bundles');
 
 /**
  * Packages that a dependency loads only if somebody uses what they are for, and that are not installed. The list is
@@ -50,7 +54,7 @@ const external = [...optionalPeers, ...platformPackages].map((name) => new RegEx
  * @param {Record<string, string>} programs program name to entry file, relative to the root
  * @returns {import('rolldown').InputOptions & {output: import('rolldown').OutputOptions}}
  */
-export function bundleOptions(programs, folder) {
+export function bundleOptions(programs, folder, split = true) {
   return {
     cwd: root,
     input: programs,
@@ -69,6 +73,7 @@ export function bundleOptions(programs, folder) {
       format: 'esm',
       entryFileNames: '[name].mjs',
       chunkFileNames: 'chunks/[name]-[hash].mjs',
+      codeSplitting: split,
       sourcemap: true,
     },
   };
@@ -78,7 +83,7 @@ export function bundleOptions(programs, folder) {
  * Starts a bundle with V8's compile cache, which takes a third off the time to ready, on a Node.js that can run it.
  * @param {string} cache the cache's folder, relative to the file
  */
-export function launcher(bundle, cache) {
+export function launcher(target, cache) {
   return `#!/usr/bin/env node
 import module from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -89,36 +94,36 @@ if (major < 24) {
   process.exit(1);
 }
 module.enableCompileCache(process.env.NODE_COMPILE_CACHE ?? fileURLToPath(new URL('${cache}', import.meta.url)));
-await import('${bundle}');
+await import('${target}');
 `;
 }
 
-async function buildOnce(programs, whole) {
+async function buildAll(programs) {
   const sources = sourceState(root);
-  const dist = join(root, 'dist');
-  const { output, ...input } = bundleOptions(programs, join(dist, 'bundles'));
-  const bundle = await rolldown(input);
-  let written;
+  complete(sources, await bundle(programs, bundleOptions(programs, bundles)));
+}
+
+/** @returns {Promise<string[]>} the files that were written, relative to the bundles' folder */
+async function bundle(programs, { output, ...input }) {
+  const made = await rolldown(input);
   try {
-    written = (await bundle.write(output)).output.flatMap(({ fileName, type }) =>
-      type === 'chunk' ? [fileName, `${fileName}.map`] : [fileName],
-    );
+    const { output: files } = await made.write(output);
+    for (const name of Object.keys(programs)) {
+      writeWhole(join(dist, `${name}.mjs`), launcher(`./bundles/${name}.mjs`, '.cache'));
+    }
+    return files.map(({ fileName }) => fileName);
   } finally {
-    await bundle.close();
+    await made.close();
   }
-  for (const name of Object.keys(programs)) {
-    writeWhole(join(dist, `${name}.mjs`), launcher(`./bundles/${name}.mjs`, '.cache'));
-  }
-  if (whole) complete(dist, sources, written);
 }
 
 /** A program that runs on the build before this one may still load chunks of it; older ones go. */
-function complete(dist, sources, written) {
+function complete(sources, written) {
   const before = readBuildRecord(root)?.files ?? [];
   const keep = new Set([...written, ...before]);
-  for (const file of readdirSync(join(dist, 'bundles'), { recursive: true, withFileTypes: true })) {
+  for (const file of readdirSync(bundles, { recursive: true, withFileTypes: true })) {
     const path = join(file.parentPath, file.name);
-    if (file.isFile() && !keep.has(relative(join(dist, 'bundles'), path).replaceAll('\\', '/'))) rmSync(path);
+    if (file.isFile() && !keep.has(relative(bundles, path).replaceAll('\\', '/'))) rmSync(path);
   }
   rmSync(join(dist, '.cache'), { recursive: true, force: true });
   writeWhole(join(dist, '.build.json'), JSON.stringify({ sources, files: written }));
@@ -145,21 +150,35 @@ export function buildOnChange(programs, folder, { onBuilt, onError }) {
   return watcher;
 }
 
+/** rolldown colours its messages wherever they go. */
+function plain(message) {
+  return process.stderr.isTTY === true ? message : stripVTControlCharacters(message);
+}
+
 async function main(args) {
   const wanted = args.filter((arg) => !arg.startsWith('--'));
   const all = existingPrograms(root);
   const unknown = wanted.find((name) => !(name in all));
-  if (unknown !== undefined) throw new Error(`There is no program "${unknown}"; there are: ${Object.keys(all).join(', ')}.`);
-  const programs = wanted.length === 0 ? all : Object.fromEntries(wanted.map((name) => [name, all[name]]));
-  if (Object.keys(programs).length === 0) return;
-  await buildOnce(programs, wanted.length === 0);
+  if (unknown !== undefined)
+    throw new Error(`There is no program "${unknown}"; there are: ${Object.keys(all).join(', ')}.`);
+  if (wanted.length === 0) await buildAll(all);
+  for (const name of wanted) {
+    const program = { [name]: all[name] };
+    await bundle(program, bundleOptions(program, bundles, false));
+  }
   if (!args.includes('--watch')) return;
-  buildOnChange(programs, join(root, 'dist', 'bundles'), {
+  const programs = wanted.length === 0 ? all : Object.fromEntries(wanted.map((name) => [name, all[name]]));
+  buildOnChange(programs, bundles, {
     onBuilt: () => process.stdout.write(`built ${Object.keys(programs).join(', ')}\n`),
-    onError: (error) => process.stderr.write(`${error.message}\n`),
+    onError: (error) => process.stderr.write(`${plain(error.message)}\n`),
   });
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await main(process.argv.slice(2));
+  try {
+    await main(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`build: ${plain(error.message)}\n`);
+    process.exitCode = 1;
+  }
 }

@@ -57,7 +57,12 @@ function platformOf(name) {
   if (system === undefined || processor === undefined) {
     throw new Error(`${name} is missing from the lockfile, and its name does not tell its platform; add it by hand.`);
   }
-  const libc = words.includes('musl') || words.includes('musleabihf') ? 'musl' : words.some((word) => word.startsWith('gnu')) ? 'glibc' : undefined;
+  const libc =
+    words.includes('musl') || words.includes('musleabihf')
+      ? 'musl'
+      : words.some((word) => word.startsWith('gnu'))
+        ? 'glibc'
+        : undefined;
   return { cpu: [processor], ...(libc === undefined || system !== 'linux' ? {} : { libc: [libc] }), os: [system] };
 }
 

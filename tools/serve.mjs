@@ -16,7 +16,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const name = process.argv[2] ?? '';
 const entry = existingPrograms(root)[name];
 if (entry === undefined) {
-  process.stderr.write(`serve: there is no program "${name}"; there are: ${Object.keys(existingPrograms(root)).join(', ')}.\n`);
+  process.stderr.write(
+    `serve: there is no program "${name}"; there are: ${Object.keys(existingPrograms(root)).join(', ')}.\n`,
+  );
   process.exit(2);
 }
 

@@ -10,7 +10,7 @@ export default class SummaryReporter extends DefaultReporter {
 
   onInit(vitest) {
     super.onInit(vitest);
-    if (!vitest.config.watch) process.once('exit', (code) => this.sumUp(code));
+    if (!vitest.config.watch) process.once('exit', (code) => this.sumUp(code ?? 0, vitest.config.passWithNoTests));
   }
 
   onTestRunEnd(modules, unhandledErrors, reason) {
@@ -18,10 +18,10 @@ export default class SummaryReporter extends DefaultReporter {
     return super.onTestRunEnd(modules, unhandledErrors, reason);
   }
 
-  sumUp(code) {
+  sumUp(code, mayBeEmpty) {
     const { passed, failed, skipped } = this.counts;
-    if (failed > 0 || passed === 0) process.exitCode = code === 0 || code === undefined ? 1 : code;
-    const broken = failed === 0 && code !== 0 && code !== undefined ? 1 : 0;
+    const broken = failed === 0 && code !== 0 ? 1 : 0;
+    if (code === 0 && (failed > 0 || (passed === 0 && !mayBeEmpty))) process.exitCode = 1;
     writeSync(1, `${passed} passed, ${failed + broken} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
   }
 }
