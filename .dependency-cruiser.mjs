@@ -127,7 +127,9 @@ export default {
       comment: 'Test helpers and test tools stay out of the programs.',
       severity: 'error',
       from: { path: '^(apps|libs|plugins)/', pathNot: `${tests}|${suites}` },
-      to: { path: '^libs/testing/|^libs/[^/]+/src/testing\\.ts$|node_modules/(vitest|fast-check|ajv|ajv-formats|jsqr|pngjs|@asyncapi)/' },
+      to: {
+        path: '^libs/testing/|^libs/[^/]+/src/testing\\.ts$|node_modules/(vitest|fast-check|ajv|ajv-formats|jsqr|pngjs|@asyncapi)/',
+      },
     },
     {
       name: 'no-circles',

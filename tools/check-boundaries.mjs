@@ -9,7 +9,12 @@ import configuration from '../.dependency-cruiser.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const { options, ...ruleSet } = configuration;
-const { output } = await cruise(['apps', 'libs', 'plugins'], { ...options, ruleSet, validate: true, outputType: 'json' });
+const { output } = await cruise(['apps', 'libs', 'plugins'], {
+  ...options,
+  ruleSet,
+  validate: true,
+  outputType: 'json',
+});
 const { summary } = JSON.parse(output);
 
 for (const { rule, from, to, cycle } of summary.violations) {
@@ -24,5 +29,7 @@ if (summary.totalCruised === 0 || summary.totalDependenciesCruised === 0) {
   process.stderr.write(`${summary.violations.length} imports cross a boundary.\n`);
   process.exitCode = 1;
 } else {
-  process.stdout.write(`${summary.totalDependenciesCruised} imports of ${summary.totalCruised} files keep the boundaries.\n`);
+  process.stdout.write(
+    `${summary.totalDependenciesCruised} imports of ${summary.totalCruised} files keep the boundaries.\n`,
+  );
 }

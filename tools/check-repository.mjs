@@ -15,10 +15,21 @@ const forbidden = [
   { text: word('@ts-', 'ignore'), why: 'mend the type' },
   { text: word('@ts-', 'nocheck'), why: 'mend the types' },
   { text: word('synchronize: ', 'true'), why: 'the schema changes by migrations only' },
-  { pattern: new RegExp(word('\\b(it|test|describe)\\.(on', 'ly|sk', 'ip|to', 'do)\\b')), why: 'all tests run', files: /\.ts$/ },
-  { pattern: new RegExp(word('[\\w)\\]}] as ', 'any\\b(?! [a-z])')), why: 'parse with a schema, or write the type', files: /\.ts$/ },
+  {
+    pattern: new RegExp(word('\\b(it|test|describe)\\.(on', 'ly|sk', 'ip|to', 'do)\\b')),
+    why: 'all tests run',
+    files: /\.ts$/,
+  },
+  {
+    pattern: new RegExp(word('[\\w)\\]}] as ', 'any\\b(?! [a-z])')),
+    why: 'parse with a schema, or write the type',
+    files: /\.ts$/,
+  },
   { pattern: new RegExp(word('\\b(TO', 'DO|FIX', 'ME|XX', 'X)\\b')), why: 'do it, or write it into the documentation' },
-  { pattern: new RegExp(word('(^|[\\s"\'`(=:])/(wo', 'rk|ro', 'ot|ho', 'me/[a-z]+|Us', 'ers)/')), why: 'a path of one machine' },
+  {
+    pattern: new RegExp(word('(^|[\\s"\'`(=:])/(wo', 'rk|ro', 'ot|ho', 'me/[a-z]+|Us', 'ers)/')),
+    why: 'a path of one machine',
+  },
   {
     pattern: /"resolved": "(?!apps\/|libs\/|plugins\/)|registry[.=:]/,
     why: 'a registry of one machine',
@@ -32,12 +43,16 @@ const maxBytes = 1_000_000;
 
 /** @returns {string[]} a line per finding in one file */
 export function findForbidden(file, text) {
-  const rules = forbidden.filter(({ files }) => files === undefined ? !file.endsWith('package-lock.json') : files.test(file));
-  return text.split('\n').flatMap((line, index) =>
-    rules
-      .filter(({ text: wanted, pattern }) => (wanted === undefined ? pattern.test(line) : line.includes(wanted)))
-      .map(({ why }) => `${file}:${index + 1}: ${line.trim().slice(0, 100)}\n    ${why}`),
+  const rules = forbidden.filter(({ files }) =>
+    files === undefined ? !file.endsWith('package-lock.json') : files.test(file),
   );
+  return text
+    .split('\n')
+    .flatMap((line, index) =>
+      rules
+        .filter(({ text: wanted, pattern }) => (wanted === undefined ? pattern.test(line) : line.includes(wanted)))
+        .map(({ why }) => `${file}:${index + 1}: ${line.trim().slice(0, 100)}\n    ${why}`),
+    );
 }
 
 /** Every package has its targets and tags for nx, and TypeScript is told of it. */
@@ -46,7 +61,10 @@ function checkWorkspace(root, files) {
   const testReferences = JSON.parse(readFileSync(join(root, 'tsconfig.tests.json'), 'utf8')).references;
   const listed = (list, folder) => list.some(({ path }) => posix.normalize(path) === folder);
   return files
-    .filter((file) => /^(apps|libs|plugins)\/.*package\.json$/.test(file) && !file.includes('/src/') && !file.includes('/test/'))
+    .filter(
+      (file) =>
+        /^(apps|libs|plugins)\/.*package\.json$/.test(file) && !file.includes('/src/') && !file.includes('/test/'),
+    )
     .map((file) => posix.dirname(file))
     .flatMap((folder) => [
       ...(listed(references, folder) ? [] : [`tsconfig.json lacks the reference ./${folder}`]),
@@ -60,13 +78,20 @@ function checkProject(root, folder) {
   if (!existsSync(join(root, file))) return [`${file} is missing`];
   const { tags = [], targets = {} } = JSON.parse(readFileSync(join(root, file), 'utf8'));
   return [
-    ...['scope:', 'layer:'].filter((kind) => !tags.some((tag) => tag.startsWith(kind))).map((kind) => `${file} lacks a tag ${kind}*`),
-    ...['typecheck', 'lint', 'test'].filter((name) => !(name in targets)).map((name) => `${file} lacks the target ${name}`),
+    ...['scope:', 'layer:']
+      .filter((kind) => !tags.some((tag) => tag.startsWith(kind)))
+      .map((kind) => `${file} lacks a tag ${kind}*`),
+    ...['typecheck', 'lint', 'test']
+      .filter((name) => !(name in targets))
+      .map((name) => `${file} lacks the target ${name}`),
   ];
 }
 
 function main(root) {
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
+  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   const files = list.split('\0').filter((file) => file !== '' && existsSync(join(root, file)));
   const findings = checkWorkspace(root, files);
   for (const file of files) {

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 /**
- * Runs one program and runs it anew whenever its sources change.
+ * Runs one program and runs it anew whenever its sources change. A service finds the platform that it belongs to by the
+ * `services.env` of a gateway that leaves it out (MQTT2GO_SERVICES; `npm run dev`), unless the environment says it.
  *
  *   node tools/serve.mjs PROGRAM
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildOnChange, launcher } from './build.mjs';
 import { existingPrograms } from './build-state.mjs';
@@ -21,6 +22,16 @@ if (entry === undefined) {
   );
   process.exit(2);
 }
+
+/** Of programs that run at the same time on one machine, next to the gateway with its 9090. */
+const healthPorts = { discovery: 9091, provisioning: 9092, 'certificate-authority': 9093, 'topic-generator': 9094 };
+const isService = name in healthPorts;
+const servicesEnv = join(resolve(root, process.env.MQTT2GO_DATA_DIR ?? 'data'), 'services.env');
+const nodeOptions = isService ? [`--env-file-if-exists=${servicesEnv}`] : [];
+const env = {
+  ...process.env,
+  ...(isService ? { MQTT2GO_HEALTH_PORT: process.env.MQTT2GO_HEALTH_PORT ?? healthPorts[name] } : {}),
+};
 
 const folder = join(root, 'dist', 'serve', name);
 const file = join(folder, 'start.mjs');
@@ -39,7 +50,7 @@ const restart = () => {
 function start() {
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, launcher(`./${name}.mjs`, '.cache'));
-  const started = spawn(process.execPath, [file], { cwd: root, stdio: 'inherit' });
+  const started = spawn(process.execPath, [...nodeOptions, file], { cwd: root, env, stdio: 'inherit' });
   child = started;
   started.once('exit', (code, signal) => {
     if (child === started) child = undefined;

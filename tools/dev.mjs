@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+/**
+ * The platform as it runs when its services are apart: the gateway with brokers and database only, and each service as a
+ * process of its own by `nx serve`, started anew when its sources change. All their logs on this terminal.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const services = ['certificate-authority', 'topic-generator', 'discovery', 'provisioning'];
+const env = { MQTT2GO_LOG_FORMAT: 'pretty', ...process.env };
+const platformFile = join(resolve(root, env.MQTT2GO_DATA_DIR ?? 'data'), 'platform.json');
+
+const gateway = spawn(process.execPath, [join(root, 'dist', 'gateway.mjs')], {
+  cwd: root,
+  env: { ...env, MQTT2GO_SERVICES: 'none' },
+  stdio: 'inherit',
+});
+const gatewayEnded = once(gateway, 'exit');
+let nx;
+let ending = false;
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, end);
+
+await gatewayReady();
+if (!ending) {
+  // nx itself and not its npx wrapper, which would leave children behind.
+  nx = spawn(
+    process.execPath,
+    [
+      join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js'),
+      'run-many',
+      '-t',
+      'serve',
+      '-p',
+      services.join(','),
+      '--output-style=stream',
+    ],
+    { cwd: root, env, stdio: 'inherit' },
+  );
+  nx.once('exit', end);
+}
+const [code] = await gatewayEnded;
+await end();
+process.exitCode = code ?? 0;
+
+/** The gateway writes platform.json, with its own process id in it, when all its doors are open. */
+async function gatewayReady() {
+  while (!ending && gateway.exitCode === null) {
+    try {
+      if (JSON.parse(readFileSync(platformFile, 'utf8')).pid === gateway.pid) return;
+    } catch (error) {
+      if (error.code !== 'ENOENT') throw error;
+    }
+    await delay(100);
+  }
+}
+
+/** The services first: they want to say goodbye to the brokers. */
+async function end() {
+  if (ending) return;
+  ending = true;
+  if (nx !== undefined && nx.exitCode === null && nx.signalCode === null) {
+    nx.kill('SIGTERM');
+    await once(nx, 'exit');
+  }
+  if (gateway.exitCode === null && gateway.signalCode === null) gateway.kill('SIGTERM');
+}
