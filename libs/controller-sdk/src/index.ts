@@ -1,1 +1,4 @@
-export {};
+export * from './adding/adding-types.js';
+export type { HomeConnectionOptions } from './connection/home-connection.js';
+export * from './controller.js';
+export type { DeviceReport } from './wire.js';

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
+import { z } from 'zod';
 
 export interface SeenMessage {
   readonly clientId: string;
@@ -43,9 +44,9 @@ export async function startStandInBroker(tls: {
       sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => sockets.delete(socket));
-      const { read } = socket;
+      const read = socket.read.bind(socket);
       socket.read = (size?: number) => {
-        const chunk: unknown = read.call(socket, size);
+        const chunk: unknown = read(size);
         if (Buffer.isBuffer(chunk)) broker.bytes += chunk.length;
         return chunk;
       };
@@ -99,8 +100,8 @@ export async function startStandInBroker(tls: {
   };
   aedes.on('publish', (packet: AedesPublishPacket, client: Client | null) => {
     if (client === null) return;
-    const json: unknown = JSON.parse(packet.payload.toString());
-    const message = { clientId: client.id, topic: packet.topic, json: { ...Object(json) } };
+    const json = z.record(z.string(), z.unknown()).parse(JSON.parse(packet.payload.toString()));
+    const message = { clientId: client.id, topic: packet.topic, json };
     broker.seen.push(message);
     if (message.json['type'] !== 'command') return;
     void Promise.resolve(broker.answer(message)).then((answer) => answer && publish(packet.topic, answer));

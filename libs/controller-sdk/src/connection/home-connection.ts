@@ -1,0 +1,184 @@
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { connectionError } from './connection-error.js';
+
+export interface HomeConnectionOptions {
+  /** `mqtts://host:8883`, or `wss://host:8884` from a browser. */
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  /** PEM trust anchor for the broker. Not in browsers: they use their own. */
+  readonly ca?: string;
+  /** The first wait before coming again after a lost connection; it doubles up to a minute. */
+  readonly reconnectMs?: number;
+  /** Another way to the broker than `url`, for tests and tunnels. */
+  readonly open?: (options: IClientOptions) => MqttClient;
+}
+
+type Listener = (topic: string, payload: Uint8Array) => void;
+
+const longestReconnectMs = 60_000;
+
+/** A connection to the home's broker that comes back by itself, with its subscriptions. */
+export class HomeConnection {
+  readonly #options: HomeConnectionOptions;
+  readonly #listeners = new Set<Listener>();
+  readonly #reconnected = new Set<() => void>();
+  /** How many want each subscription. */
+  readonly #wanted = new Map<string, number>();
+  #client: MqttClient | undefined;
+  #connecting: Promise<void> | undefined;
+  #lastError: unknown;
+
+  constructor(options: HomeConnectionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Connects, once; calls in between and afterwards are answered by the same attempt.
+   * @throws Mqtt2goError `unavailable`, `forbidden` or `server_untrusted`; then it can be called again
+   */
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect().catch(async (error: unknown) => {
+      this.#connecting = undefined;
+      throw error;
+    });
+    return this.#connecting;
+  }
+
+  #connect(): Promise<void> {
+    const { url, username, password, ca, reconnectMs = 1_000, open } = this.#options;
+    const options: IClientOptions = {
+      username,
+      password,
+      ...(ca === undefined ? {} : { ca }),
+      rejectUnauthorized: true,
+      clean: true,
+      protocolVersion: 4,
+      keepalive: 30,
+      connectTimeout: 10_000,
+      reconnectPeriod: reconnectMs,
+      // Made again by hand: mqtt.js would not look at a refusal.
+      resubscribe: false,
+      queueQoSZero: false,
+    };
+    const client = open?.(options) ?? connect(url, options);
+    this.#client = client;
+    let delay = reconnectMs;
+    return new Promise((resolve, reject) => {
+      let first = true;
+      const failed = (error: unknown): void => {
+        if (!first) return;
+        first = false;
+        client.end(true);
+        reject(connectionError(error, url));
+      };
+      client.on('error', (error) => {
+        this.#lastError = error;
+        failed(error);
+      });
+      client.on('close', () => {
+        failed(undefined);
+        // With jitter, so that the controllers of a broker that was restarted do not come all at once.
+        delay = Math.min(delay * 2, longestReconnectMs);
+        client.options.reconnectPeriod = delay * (0.5 + Math.random() / 2);
+      });
+      client.on('message', (topic, payload) => {
+        for (const listener of [...this.#listeners]) listener(topic, payload);
+      });
+      client.on('connect', () => {
+        withoutDelay(client.stream);
+        delay = reconnectMs;
+        this.#lastError = undefined;
+        if (first) {
+          first = false;
+          resolve();
+        } else {
+          void this.#comeBack(client);
+        }
+      });
+    });
+  }
+
+  async #comeBack(client: MqttClient): Promise<void> {
+    try {
+      if (this.#wanted.size > 0) await client.subscribeAsync([...this.#wanted.keys()], { qos: 1 });
+      for (const listener of [...this.#reconnected]) listener();
+    } catch {
+      // Lost again, or no longer allowed: the next publication tells.
+    }
+  }
+
+  onMessage(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Called when the connection has been lost and is back. */
+  onReconnect(listener: () => void): () => void {
+    this.#reconnected.add(listener);
+    return () => this.#reconnected.delete(listener);
+  }
+
+  /** Subscribes until the returned function is called. @throws Mqtt2goError `forbidden` or `unavailable` */
+  async subscribe(filter: string): Promise<() => void> {
+    const client = await this.#connected();
+    const before = this.#wanted.get(filter) ?? 0;
+    this.#wanted.set(filter, before + 1);
+    const release = (): void => this.#release(filter);
+    if (before > 0) return release;
+    try {
+      await client.subscribeAsync(filter, { qos: 1 });
+      return release;
+    } catch (cause) {
+      release();
+      if (!client.connected) throw connectionError(this.#lastError, this.#options.url);
+      throw new Mqtt2goError('forbidden', `The broker does not let ${this.#options.username} listen to ${filter}.`, {
+        cause,
+      });
+    }
+  }
+
+  #release(filter: string): void {
+    const left = (this.#wanted.get(filter) ?? 1) - 1;
+    if (left > 0) {
+      this.#wanted.set(filter, left);
+      return;
+    }
+    this.#wanted.delete(filter);
+    if (this.#client?.connected) this.#client.unsubscribe(filter);
+  }
+
+  /** Resolves when the broker has taken it over (QoS 1). @throws Mqtt2goError `unavailable` when there is no connection */
+  async publish(topic: string, payload: string): Promise<void> {
+    const client = await this.#connected();
+    try {
+      await client.publishAsync(topic, payload, { qos: 1 });
+    } catch (error) {
+      throw connectionError(error, this.#options.url);
+    }
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.#connecting = undefined;
+    if (client === undefined) return;
+    await new Promise<void>((resolve) => {
+      client.end(!client.connected, {}, () => resolve());
+    });
+  }
+
+  async #connected(): Promise<MqttClient> {
+    await this.connect();
+    if (!this.#client?.connected) throw connectionError(this.#lastError, this.#options.url);
+    return this.#client;
+  }
+}
+
+/** Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms. Browsers do it right. */
+function withoutDelay(stream: unknown): void {
+  if (typeof stream !== 'object' || stream === null || !('setNoDelay' in stream)) return;
+  const { setNoDelay } = stream;
+  if (typeof setNoDelay === 'function') Reflect.apply(setNoDelay, stream, [true]);
+}

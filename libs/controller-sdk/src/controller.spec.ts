@@ -1,0 +1,301 @@
+import { Collector, startTestBroker, type TestBroker, waitFor, within } from '@mqtt2go/testing';
+import type { Mqtt2goError } from '@mqtt2go/protocol';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AddDeviceRequest, AddProgress } from './adding/adding-types.js';
+import { Controller, type ControllerOptions } from './controller.js';
+import type { DeviceReport } from './wire.js';
+
+const addTopic = 'home/gw/add_device';
+const deviceTopic = 'home/gw/kitchen/socket/socket-1';
+const request: AddDeviceRequest = {
+  deviceId: 'socket-1',
+  activationCode: 'code-1',
+  naming: { name: 'Kettle', groupIds: ['kitchen'] },
+};
+
+type Json = Record<string, unknown>;
+const report = (reportName: string, value: unknown, reportType = 'command_response'): Json => ({
+  type: 'report',
+  report_type: reportType,
+  timestamp: 1,
+  report_name: reportName,
+  value,
+});
+const state = (name: string, deviceId = 'socket-1'): Json =>
+  report('activate_device', { device_id: deviceId, state: name }, 'status');
+const nameWanted = (deviceId = 'socket-1'): Json =>
+  report('rename_device', { device_type: 'socket', device_id: deviceId });
+const refused = (command: string, reason: string): Json => report(command, { event: 'error', reason });
+const renamed = report('rename_device', 'ok');
+
+describe('a controller', () => {
+  let broker: TestBroker;
+  let commands: Collector<Json>;
+  /** What the platform or the device says to a command. */
+  let answers: (command: Json, topic: string) => readonly Json[];
+  let controllers: Controller[];
+
+  beforeEach(async () => {
+    broker = await startTestBroker();
+    commands = new Collector();
+    controllers = [];
+    answers = () => [];
+    broker.aedes.on('publish', (packet, client) => {
+      if (client === null) return;
+      const json: unknown = JSON.parse(packet.payload.toString());
+      const command: Json = { ...(typeof json === 'object' ? json : {}) };
+      if (command['type'] !== 'command') return;
+      commands.add(command);
+      for (const answer of answers(command, packet.topic)) say(answer, packet.topic);
+    });
+  });
+  afterEach(async () => {
+    await Promise.all(controllers.map((controller) => controller.close()));
+    await broker.close();
+  });
+
+  function say(message: Json, topic = addTopic): void {
+    const payload = JSON.stringify(message);
+    broker.aedes.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () => undefined);
+  }
+
+  function controller(change: Partial<ControllerOptions> = {}): Controller {
+    const link = broker.link('controller');
+    const made = new Controller({
+      url: 'mqtts://in-process',
+      username: 'user',
+      password: 'secret',
+      homeId: 'home',
+      gatewayId: 'gw',
+      reconnectMs: 10,
+      open: (options) => link.open('', options),
+      ...change,
+    });
+    controllers.push(made);
+    return made;
+  }
+
+  const goodPlatform = (command: Json): Json[] =>
+    command['command_type'] === 'activate_device'
+      ? [state('requested'), state('certified'), state('announced'), nameWanted()]
+      : [renamed, state('active')];
+
+  it('adds a device and names it', async () => {
+    answers = goodPlatform;
+    const progress: AddProgress[] = [];
+    const added = await controller().addDevice({ ...request, onProgress: (step) => progress.push(step) });
+    expect(added).toEqual({
+      deviceId: 'socket-1',
+      deviceType: 'socket',
+      name: 'Kettle',
+      groupIds: ['kitchen'],
+      topics: [deviceTopic],
+    });
+    expect(progress.flatMap((entry) => (entry.kind === 'step' ? [entry.step] : []))).toEqual([1, 2, 10, 11]);
+    expect(commands.items).toEqual([
+      expect.objectContaining({
+        command_type: 'activate_device',
+        value: { activation_code: 'code-1', device_id: 'socket-1' },
+      }),
+      expect.objectContaining({
+        command_type: 'rename_device',
+        value: { device_id: 'socket-1', device_name: 'Kettle', group_id: 'kitchen' },
+      }),
+    ]);
+  });
+
+  it('listens before it asks, as the standard wants', async () => {
+    answers = goodPlatform;
+    const order: string[] = [];
+    broker.aedes.on('subscribe', () => order.push('subscribe'));
+    broker.aedes.on('publish', (packet) => packet.topic === addTopic && order.push('publish'));
+    await controller().addDevice(request);
+    expect(order.slice(0, 2)).toEqual(['subscribe', 'publish']);
+  });
+
+  it('asks the person for the name when the device is there, once', async () => {
+    answers = (command) =>
+      command['command_type'] === 'activate_device' ? [nameWanted(), nameWanted()] : [nameWanted(), renamed];
+    const asked: unknown[] = [];
+    const added = await controller().addDevice({
+      ...request,
+      naming: async (device) => {
+        asked.push(device);
+        return { name: 'Lamp', groupIds: ['hall', 'all'] };
+      },
+    });
+    expect(asked).toEqual([{ deviceId: 'socket-1', deviceType: 'socket' }]);
+    expect(added.topics).toEqual(['home/gw/hall/socket/socket-1', 'home/gw/all/socket/socket-1']);
+    expect(commands.items[1]).toMatchObject({ value: { group_id: ['hall', 'all'] } });
+  });
+
+  it('passes over what concerns another device', async () => {
+    answers = (command) =>
+      command['command_type'] === 'activate_device'
+        ? [state('expired', 'other'), nameWanted('other'), nameWanted()]
+        : [state('active', 'other'), renamed];
+    await expect(controller().addDevice(request)).resolves.toMatchObject({ deviceId: 'socket-1' });
+  });
+
+  it('passes over the refusal of another controller’s request', async () => {
+    answers = () => [];
+    const adding = controller().addDevice(request);
+    await commands.first(1);
+    say(state('announced'));
+    const foreign = { type: 'command', timestamp: 1, command_type: 'activate_device' };
+    say({ ...foreign, value: { activation_code: 'code-2', device_id: 'other' } });
+    say(refused('activate_device', 'another_device_is_being_added'));
+    answers = goodPlatform;
+    say(nameWanted());
+    await expect(adding).resolves.toMatchObject({ deviceId: 'socket-1' });
+  });
+
+  it.each(['unknown_device', 'activation_code_wrong', 'activation_code_in_use', 'another_device_is_being_added'])(
+    'tells the platform’s refusal by its code (%s)',
+    async (code) => {
+      answers = () => [refused('activate_device', code)];
+      await expect(controller().addDevice(request)).rejects.toMatchObject({ code });
+    },
+  );
+
+  it('tells that the name was refused', async () => {
+    answers = (command) =>
+      command['command_type'] === 'activate_device' ? [nameWanted()] : [refused('rename_device', 'invalid_identifier')];
+    await expect(controller().addDevice(request)).rejects.toMatchObject({ code: 'invalid_identifier' });
+  });
+
+  it.each([
+    ['expired', 'activation_expired'],
+    ['cancelled', 'conflict'],
+    ['active', 'conflict'],
+  ])('ends when the onboarding does (%s)', async (name, code) => {
+    answers = () => [state(name)];
+    await expect(controller().addDevice(request)).rejects.toMatchObject({ code });
+  });
+
+  it('asks again when nobody answers, and after a refusal that may pass', async () => {
+    answers = (command) => {
+      if (commands.items.length === 1) return [];
+      return commands.items.length === 2 ? [refused('activate_device', 'unavailable')] : goodPlatform(command);
+    };
+    await controller({ repeatMs: 20 }).addDevice(request);
+    expect(commands.items.map((command) => command['command_type'])).toEqual([
+      'activate_device',
+      'activate_device',
+      'activate_device',
+      'rename_device',
+    ]);
+  });
+
+  it('does not ask again while the platform waits for the device', async () => {
+    answers = () => [state('announced')];
+    const aborting = new AbortController();
+    const adding = controller({ repeatMs: 5 }).addDevice({ ...request, signal: aborting.signal });
+    await commands.first(1);
+    // A second request would have been made long before this answer.
+    await controller()
+      .send(deviceTopic, 'query', 'all', { timeoutMs: 60 })
+      .catch(() => undefined);
+    expect(commands.items.filter((command) => command['command_type'] === 'activate_device')).toHaveLength(1);
+    aborting.abort(new Error('enough'));
+    await expect(adding).rejects.toThrow('enough');
+  });
+
+  it('says again what was lost with the connection', async () => {
+    const adding = controller().addDevice(request);
+    await commands.first(1);
+    answers = (command) => (command['command_type'] === 'activate_device' ? [nameWanted()] : []);
+    broker.disconnectAll();
+    await commands.first(3);
+    expect(commands.items[2]).toMatchObject({ command_type: 'rename_device' });
+    answers = goodPlatform;
+    broker.disconnectAll();
+    await within(adding, 'the device is added');
+    expect(commands.items[3]).toMatchObject({ command_type: 'rename_device' });
+  });
+
+  it('gives up after the time that it has', async () => {
+    await expect(controller({ giveUpMs: 20 }).addDevice(request)).rejects.toMatchObject({ code: 'timeout' });
+  });
+
+  it('adds one device at a time', async () => {
+    const one = controller();
+    const aborting = new AbortController();
+    const adding = one.addDevice({ ...request, signal: aborting.signal });
+    await expect(one.addDevice(request)).rejects.toMatchObject({ code: 'another_device_is_being_added' });
+    aborting.abort();
+    await expect(adding).rejects.toBeDefined();
+  });
+
+  it('does not send what the standard does not allow', async () => {
+    await expect(controller().addDevice({ ...request, deviceId: 'a/b' })).rejects.toMatchObject({
+      code: 'invalid_identifier',
+    });
+    expect(commands.items).toEqual([]);
+  });
+
+  it('is told when user name or password are wrong, and that nobody is there', async () => {
+    broker.aedes.authenticate = (_client, _username, _password, done) =>
+      done(Object.assign(new Error('no'), { returnCode: 4 }), false);
+    await expect(controller().connect()).rejects.toMatchObject({ code: 'forbidden' });
+    const nowhere = controller({ open: undefined, url: 'mqtt://127.0.0.1:1' });
+    await expect(nowhere.connect()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('is told that it may not listen there', async () => {
+    broker.aedes.authorizeSubscribe = (_client, _subscription, done) => done(null, null);
+    const error: unknown = await controller()
+      .addDevice(request)
+      .catch((reason: Mqtt2goError) => reason);
+    expect(error).toMatchObject({ code: 'forbidden' });
+  });
+
+  describe('with a device', () => {
+    it('commands it and gives its answer', async () => {
+      answers = () => [report('state', { state: 'on' }, 'status'), report('set', 'ok')];
+      expect(await controller().send(deviceTopic, 'set', 'on')).toBe('ok');
+    });
+
+    it('tells its refusal', async () => {
+      answers = () => [refused('set', 'malformed_message')];
+      await expect(controller().send(deviceTopic, 'set', 'sideways')).rejects.toMatchObject({
+        code: 'malformed_message',
+      });
+    });
+
+    it('tells that it does not answer', async () => {
+      await expect(controller().send(deviceTopic, 'set', 'on', { timeoutMs: 20 })).rejects.toMatchObject({
+        code: 'timeout',
+      });
+    });
+
+    it('follows its reports until it has seen enough, through a lost connection, its own commands left out', async () => {
+      const reports = new Collector<DeviceReport>();
+      const follower = controller();
+      const stop = await follower.watch(deviceTopic, (one) => reports.add(one));
+      say({ type: 'command', timestamp: 1, command_type: 'set', value: 'on' }, deviceTopic);
+      say(report('state', { state: 'on' }, 'CamelCase'), deviceTopic);
+      say(report('state', { state: 'on' }, 'PeriodicReport'), deviceTopic);
+      await reports.first(1);
+      let subscribed = false;
+      broker.aedes.on('subscribe', () => {
+        subscribed = true;
+      });
+      broker.disconnectAll();
+      await waitFor(() => subscribed);
+      say(report('state', { state: 'off' }, 'status'), deviceTopic);
+      await reports.first(2);
+      stop();
+      expect(reports.items).toEqual([
+        {
+          topic: deviceTopic,
+          reportType: 'periodic_report',
+          reportName: 'state',
+          value: { state: 'on' },
+          timestamp: 1,
+        },
+        { topic: deviceTopic, reportType: 'status', reportName: 'state', value: { state: 'off' }, timestamp: 1 },
+      ]);
+    });
+  });
+});

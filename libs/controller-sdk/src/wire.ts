@@ -1,0 +1,86 @@
+import {
+  isErrorCode,
+  type MessageName,
+  Mqtt2goError,
+  messageLimits,
+  parseJson,
+  type ReadMessage,
+  readMessageJson,
+} from '@mqtt2go/protocol';
+import { z } from 'zod';
+
+const refusal = z.object({ event: z.literal('error'), reason: z.string() });
+
+/** A report on a device's topic, whatever kind it is. */
+export interface DeviceReport {
+  readonly topic: string;
+  readonly reportType: 'command_response' | 'status' | 'periodic_report' | 'error';
+  /** The command that it answers, or what it tells of. */
+  readonly reportName: string;
+  readonly value: unknown;
+  /** Unix time in seconds, if the device has a clock. */
+  readonly timestamp: number | undefined;
+}
+
+/** What the platform says on add_device. */
+export type AddReport =
+  | { readonly kind: 'name-wanted'; readonly deviceId: string; readonly deviceType: string | undefined }
+  | { readonly kind: 'state'; readonly deviceId: string; readonly state: string }
+  | { readonly kind: 'renamed' }
+  | { readonly kind: 'refused'; readonly command: string; readonly error: Mqtt2goError }
+  /** Some controller's request, our own included. */
+  | { readonly kind: 'activation'; readonly deviceId: string };
+
+/** Never throws; `undefined` for what is of no interest. */
+export function readAddReport(payload: Uint8Array): AddReport | undefined {
+  const json = parse(payload, 'onboarding');
+  const asked = read('activateDevice', json);
+  if (asked) return { kind: 'activation', deviceId: asked.value.device_id };
+  const wanted = read('renameRequest', json);
+  if (wanted) return { kind: 'name-wanted', deviceId: wanted.value.device_id, deviceType: wanted.value.device_type };
+  const progress = read('onboardingProgress', json);
+  if (progress) return { kind: 'state', deviceId: progress.value.device_id, state: progress.value.state };
+  if (read('renameDone', json)) return { kind: 'renamed' };
+  const refused = read('commandRefused', json);
+  if (!refused) return undefined;
+  return { kind: 'refused', command: refused.report_name, error: toError(refused.value.reason) };
+}
+
+/** Never throws; `undefined` for commands and whatever else is no report. */
+export function readDeviceReport(topic: string, payload: Uint8Array): DeviceReport | undefined {
+  const json = parse(payload, 'device');
+  for (const name of ['deviceResponse', 'deviceStatus', 'devicePeriodicReport', 'deviceError'] as const) {
+    const report = read(name, json);
+    if (report) {
+      const { report_type: reportType, report_name: reportName, value, timestamp } = report;
+      return { topic, reportType, reportName, value, timestamp };
+    }
+  }
+  return undefined;
+}
+
+/** The refusal in a command_response, if it is one. */
+export function refusalOf(report: DeviceReport): Mqtt2goError | undefined {
+  const refused = refusal.safeParse(report.value);
+  return refused.success ? toError(refused.data.reason) : undefined;
+}
+
+function read<N extends MessageName>(name: N, json: unknown): ReadMessage<N> | undefined {
+  try {
+    return readMessageJson(name, json);
+  } catch {
+    return undefined;
+  }
+}
+
+function toError(reason: string): Mqtt2goError {
+  return isErrorCode(reason) ? new Mqtt2goError(reason) : new Mqtt2goError('internal', `Refused: ${reason}.`);
+}
+
+function parse(payload: Uint8Array, limits: keyof typeof messageLimits): unknown {
+  try {
+    return parseJson(payload, messageLimits[limits]);
+  } catch {
+    return undefined;
+  }
+}
