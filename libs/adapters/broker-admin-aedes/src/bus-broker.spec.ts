@@ -32,7 +32,8 @@ afterAll(async () => {
 });
 
 const overTls = async (service: string) => {
-  const credentials = { ca: certificates.root.certificate, ...(await certificates.service(service)) };
+  const clientId = `client-${clients.length}`;
+  const credentials = { clientId, ca: certificates.root.certificate, ...(await certificates.service(service)) };
   const client = await mustConnect(url, credentials);
   clients.push(client);
   return client;

@@ -266,8 +266,9 @@ export class EmbeddedBroker {
     }
     const { maxPacketBytes, maxConnectPacketBytes, maxServicePacketBytes, maxBufferedBytes } = this.#limits;
     const isService = arrival.door === 'services' || arrival.door === 'in-process';
-    let client: Client | undefined;
-    const isAdmitted = (): boolean => client !== undefined && this.#sessions.identityOf(client) !== undefined;
+    const served: { client?: Client } = {};
+    const isAdmitted = (): boolean =>
+      served.client !== undefined && this.#sessions.identityOf(served.client) !== undefined;
     this.#connections.add(connection);
     connection.once('close', () => this.#connections.delete(connection));
     this.#arrivals.set(connection, arrival);
@@ -280,12 +281,12 @@ export class EmbeddedBroker {
       ...(!isService && {
         inbound: { burstBytes: this.#limits.inboundBurstBytes, bytesPerSecond: this.#limits.inboundBytesPerSecond },
       }),
-      onBreach: (breach) => this.#breached(breach, client),
+      onBreach: (breach) => this.#breached(breach, served.client),
       onSlowed: () => {
         this.#counters.sendersSlowed += 1;
       },
     });
-    client = this.#aedes.handle(connection);
+    served.client = this.#aedes.handle(connection);
   }
 
   #breached(breach: Breach, client: Client | undefined): void {

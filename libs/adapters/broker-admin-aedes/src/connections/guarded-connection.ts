@@ -27,8 +27,8 @@ export function guardConnection(connection: Duplex, guard: ConnectionGuard): voi
   const meter = new PacketMeter();
   const bucket =
     guard.inbound && new TokenBucket(guard.inbound.burstBytes, guard.inbound.bytesPerSecond, performance.now());
-  const read = connection.read.bind(connection);
-  const write = connection.write;
+  const read: (size?: number) => unknown = connection.read.bind(connection);
+  const write = connection.write.bind(connection);
   let retry: NodeJS.Timeout | undefined;
   let isBroken = false;
 
@@ -39,7 +39,7 @@ export function guardConnection(connection: Duplex, guard: ConnectionGuard): voi
     connection.destroy(new Error(breach));
   };
 
-  connection.read = (size?: number) => {
+  connection.read = (size?: number): unknown => {
     // Node itself calls read(0) to fill its buffer.
     if (size === 0) return read(0);
     if (isBroken) return null;
@@ -55,7 +55,7 @@ export function guardConnection(connection: Duplex, guard: ConnectionGuard): voi
       }
       return null;
     }
-    const chunk: unknown = read(size);
+    const chunk = read(size);
     if (!(chunk instanceof Uint8Array)) return chunk;
     const before = meter.packets;
     if (!meter.accept(chunk, guard.maxPacketBytes())) {
@@ -67,7 +67,7 @@ export function guardConnection(connection: Duplex, guard: ConnectionGuard): voi
   };
 
   connection.write = (...args: unknown[]) => {
-    Reflect.apply(write, connection, args);
+    Reflect.apply(write, undefined, args);
     if (connection.writableLength > guard.maxBufferedBytes()) breakOff('reads_too_slowly');
     return true;
   };

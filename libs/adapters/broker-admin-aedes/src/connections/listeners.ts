@@ -147,7 +147,7 @@ function start(
     });
     server.listen(port, host, () => {
       server.removeAllListeners('error');
-      server.on('error', (error) => events.failed(error, host));
+      server.on('error', (error: Error) => events.failed(error, host));
       resolve(
         () =>
           new Promise((closed) => {

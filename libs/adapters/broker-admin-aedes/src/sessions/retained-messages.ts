@@ -20,7 +20,7 @@ export class RetainedMessages {
   /** Keeps the message instead of the topic's last one; an empty payload only clears. False when the home's shelf is full. */
   store(packet: AedesPublishPacket): boolean {
     const name = shelfOf(packet.topic);
-    const shelf = this.#shelves.get(name) ?? { packets: new Map(), bytes: 0 };
+    const shelf: Shelf = this.#shelves.get(name) ?? { packets: new Map(), bytes: 0 };
     const before = shelf.packets.get(packet.topic);
     const bytes = packet.payload.length === 0 ? 0 : sizeOf(packet);
     const freed = before === undefined ? 0 : sizeOf(before);

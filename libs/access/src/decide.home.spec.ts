@@ -1,0 +1,201 @@
+import { describe } from 'vitest';
+import {
+  administrator,
+  type Attempt,
+  check,
+  forNobody,
+  guest,
+  homeOfOthers,
+  joining,
+  member,
+  plug,
+  service,
+  unnamed,
+} from './test-support/attempts.js';
+
+describe('on the home broker', () => {
+  check(
+    'a device in its groups',
+    plug,
+    'home',
+    [
+      ['all', 'plug-1/topics'],
+      ['all', '/plug-1/topics'],
+      ['all', 'plug-1/topic'],
+      ['all', 'home-1/gw-1/kitchen/socket/plug-1'],
+      ['all', 'home-1/gw-1/hall/socket/plug-1'],
+      ['all', '/home-1/gw-1/hall/socket/plug-1'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'plug-2/topics'],
+      ['all', 'plug-1/topics/more'],
+      ['all', 'plug-1'],
+      ['subscribe', 'plug-1/#'],
+      ['subscribe', 'plug-1/+'],
+      ['subscribe', 'plug-1/topics/#'],
+      ['all', 'home-1/gw-1/attic/socket/plug-1'],
+      ['all', 'home-1/gw-2/kitchen/socket/plug-1'],
+      ['all', 'home-1/gw-1/kitchen/camera/plug-1'],
+      ['all', 'home-1/gw-1/kitchen/socket/plug-2'],
+      ['all', 'home-1/gw-1/kitchen/socket'],
+      ['subscribe', 'home-1/gw-1/kitchen/socket/+'],
+      ['subscribe', 'home-1/gw-1/+/socket/plug-1'],
+      ['subscribe', 'home-1/gw-1/kitchen/socket/#'],
+      ['subscribe', 'home-1/gw-1/kitchen/socket/plug-1/#'],
+      ['subscribe', 'home-1/#'],
+      ['all', 'home-1/gw-1/add_device'],
+      ['all', 'home-1/users'],
+      ['all', 'home-1/gw-1'],
+      ['publish', 'plug-1/+'],
+      ['publish', 'home-1/gw-1/kitchen/socket/plug-1\0'],
+      ['subscribe', 'plug-1/topics\0'],
+    ],
+  );
+
+  check(
+    'a device that has no name yet',
+    unnamed,
+    'home',
+    [['all', 'plug-1/topics']],
+    [...forNobody, ...homeOfOthers, ['all', 'home-1/gw-1/kitchen/socket/plug-1'], ['all', 'home-1/gw-1/add_device']],
+  );
+
+  check(
+    'an administrator',
+    administrator,
+    'home',
+    [
+      ['all', 'home-1/gw-1/add_device'],
+      ['all', '/home-1/gw-1/add_device'],
+      ['all', 'home-1/gw-2/add_device'],
+      ['all', 'home-1/users'],
+      ['all', 'home-1/gw-1'],
+      ['all', 'home-1/gw-1/kitchen'],
+      ['all', 'home-1/gw-1/kitchen/camera/cam-1'],
+      ['subscribe', 'home-1/#'],
+      ['subscribe', '/home-1/#'],
+      ['subscribe', 'home-1/+/+/+/+'],
+      ['subscribe', 'home-1/+/add_device'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'plug-1/topics'],
+      ['all', 'phone-2/topics'],
+      // What it would be if a device were called as the home is.
+      ['publish', 'home-1/topics'],
+      ['receive', 'home-1/topics'],
+      ['subscribe', 'home-1/topics'],
+      ['receive', '/home-1/topic'],
+    ],
+  );
+
+  check(
+    'a family member',
+    member,
+    'home',
+    [
+      ['all', 'home-1/gw-1/kitchen/camera/cam-1'],
+      ['all', '/home-1/gw-1/kitchen/light/lamp-1'],
+      ['subscribe', 'home-1/+/+/+/+'],
+      ['subscribe', 'home-1/gw-1/kitchen/+/+'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'home-1/gw-1/add_device'],
+      ['all', '/home-1/gw-1/add_device'],
+      ['all', 'home-1/gw-2/add_device'],
+      ['all', 'home-1/users'],
+      ['all', 'home-1/gw-1'],
+      ['all', 'home-1/gw-1/kitchen'],
+      ['subscribe', 'home-1/#'],
+      ['subscribe', 'home-1/gw-1/#'],
+      ['subscribe', 'home-1/+/+'],
+      ['subscribe', 'home-1/+/+/+/#'],
+    ],
+  );
+
+  check(
+    'a guest',
+    guest,
+    'home',
+    [
+      ['all', 'home-1/gw-1/kitchen/light/lamp-1'],
+      ['all', '/home-1/gw-1/kitchen/light/lamp-1'],
+      ['subscribe', 'home-1/gw-1/+/light/+'],
+      ['subscribe', '/home-1/gw-1/+/light/+'],
+      // Delivers lights and the like only: see `receive` below.
+      ['subscribe', 'home-1/+/+/+/+'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ...['alarm', 'doorlock', 'camera', 'doorbell', 'garage_door', 'door', 'motion', 'smoke', 'flood'].map(
+        (type): Attempt => ['all', `home-1/gw-1/hall/${type}/thing-1`],
+      ),
+      ['all', '/home-1/gw-1/hall/doorlock/lock-1'],
+      ['all', 'home-1/gw-1/hall/doorlock_2030/lock-1'],
+      ['subscribe', 'home-1/+/+/camera/+'],
+      ['subscribe', '/home-1/+/+/camera/+'],
+      ['all', 'home-1/gw-1/add_device'],
+      ['all', 'home-1/users'],
+      ['all', 'home-1/gw-1/kitchen'],
+      ['subscribe', 'home-1/#'],
+      ['subscribe', 'home-1/+/+/+/#'],
+    ],
+  );
+
+  check('an activation', joining, 'home', [], [...forNobody, ['all', 'CODE/activation'], ['all', 'plug-1/topics']]);
+
+  check(
+    'provisioning',
+    service('provisioning'),
+    'home',
+    [
+      ['subscribe', '+/+/add_device'],
+      ['subscribe', '/+/+/add_device'],
+      ['subscribe', '+/topics'],
+      ['subscribe', '/+/topics'],
+      ['subscribe', '+/topic'],
+      ['subscribe', '/+/topic'],
+      ['publish', 'home-1/gw-1/add_device'],
+      ['publish', '/home-1/gw-1/add_device'],
+      ['publish', 'plug-1/topics'],
+      ['receive', '/plug-1/topic'],
+    ],
+    [
+      ['all', '$CONTROL/mqtt2go-access/v1'],
+      ['publish', '$CONTROL/topics'],
+      ['receive', '$SYS/topics'],
+      ['subscribe', '#'],
+      ['all', 'home-1/gw-1/kitchen/socket/plug-1'],
+      ['all', 'home-1/users'],
+      ['all', 'CODE/activation'],
+    ],
+  );
+
+  check(
+    'topic-generator',
+    service('topic-generator'),
+    'home',
+    [
+      ['publish', '$CONTROL/mqtt2go-access/v1'],
+      ['subscribe', '$CONTROL/mqtt2go-access/v1/response'],
+      ['receive', '$CONTROL/mqtt2go-access/v1/response'],
+    ],
+    [
+      ['subscribe', '$CONTROL/mqtt2go-access/v1'],
+      ['publish', '$CONTROL/mqtt2go-access/v1/response'],
+      ['subscribe', '$CONTROL/#'],
+      ['all', 'plug-1/topics'],
+      ['all', 'home-1/gw-1/add_device'],
+    ],
+  );
+
+  for (const name of ['discovery', 'certificate-authority', 'operator'] as const) {
+    check(name, service(name), 'home', [], [...forNobody, ['all', 'plug-1/topics'], ['all', 'home-1/gw-1/add_device']]);
+  }
+});
