@@ -3,7 +3,7 @@ import type { DependencyHealth, HealthReport } from './service-handle.js';
 /** Resolves when a dependency can be used; rejects with the reason why not. */
 export interface HealthCheck {
   readonly name: string;
-  check(): Promise<unknown> | unknown;
+  readonly check: () => unknown;
 }
 
 const checkTimeoutMs = 2_000;

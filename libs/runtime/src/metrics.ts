@@ -1,3 +1,4 @@
+import { BusContext } from '@mqtt2go/messaging';
 import type { Server } from '@nestjs/microservices';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
@@ -34,13 +35,8 @@ export function measureHandlers(servers: readonly MeasuredServer[], registry: Re
   const running = new WeakMap<object, () => void>();
   for (const server of servers) {
     server.setOnProcessingStartHook((_transport, context, done) => {
-      if (
-        typeof context === 'object' &&
-        context !== null &&
-        'getTopic' in context &&
-        typeof context.getTopic === 'function'
-      ) {
-        running.set(context, seconds.startTimer({ pattern: String(context.getTopic()) }));
+      if (context instanceof BusContext) {
+        running.set(context, seconds.startTimer({ pattern: context.getTopic() }));
       }
       return done();
     });

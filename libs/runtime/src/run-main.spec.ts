@@ -17,6 +17,8 @@ const programs = {
     setInterval(() => {}, 1000); return { stop: async () => {} }; });`,
   hangs: `runMain('thing', async () => { console.log('ready'); setInterval(() => {}, 1000);
     return { stop: () => { console.log('stopping'); return new Promise(() => {}); } }; });`,
+  neverStarts: `runMain('thing', async () => { console.log('ready'); setInterval(() => {}, 1000);
+    return new Promise(() => {}); });`,
   slowStart: `runMain('thing', async () => { console.log('ready'); setInterval(() => {}, 1000);
     await new Promise((resolve) => process.once('SIGTERM', () => setImmediate(resolve)));
     return { stop: async () => console.log('stopped') }; });`,
@@ -103,5 +105,12 @@ describe('runMain', () => {
     await says('ready');
     child.kill('SIGTERM');
     expect(await ended).toEqual({ code: 0, out: 'ready\nstopped\n', err: '' });
+  });
+
+  it('leaves a start that does not come to an end', async () => {
+    const { child, ended, says } = run('neverStarts');
+    await says('ready');
+    child.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 143, out: 'ready\n', err: '' });
   });
 });

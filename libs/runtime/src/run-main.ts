@@ -8,6 +8,8 @@ export interface Running {
 /** Of sysexits: an internal software error. */
 const exitUnexpected = 70;
 const stopTimeoutMs = 15_000;
+/** A start that waits for something (a broker, a database) cannot be stopped, only left. */
+const startTimeoutMs = 3_000;
 
 /**
  * Runs a program until SIGINT or SIGTERM, then stops it; a second signal ends it at once. Exit codes: 0 stopped as
@@ -22,12 +24,23 @@ export function runMain(name: string, start: () => Promise<Running>): void {
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
-  const starting = Promise.resolve().then(start);
+  let started = false;
+  const starting = Promise.resolve()
+    .then(start)
+    .finally(() => {
+      started = true;
+    });
   const onSignal = (signal: NodeJS.Signals): void => {
+    const forced = signal === 'SIGINT' ? 130 : 143;
     if (stopping) {
-      process.exit(signal === 'SIGINT' ? 130 : 143);
+      process.exit(forced);
     }
     stopping = true;
+    setTimeout(() => {
+      if (!started) {
+        process.exit(forced);
+      }
+    }, startTimeoutMs).unref();
     setTimeout(() => {
       process.stderr.write(`${name}: could not stop within ${stopTimeoutMs / 1_000} seconds\n`);
       process.exit(exitUnexpected);

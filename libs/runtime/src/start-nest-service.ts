@@ -104,7 +104,11 @@ export async function startNestService(options: NestServiceOptions): Promise<Nes
 
 /** First no new messages and the running handlers' end, while all they need is there; then the rest. */
 async function stop(app: NestFastifyApplication, strategies: readonly ServiceStrategy[]): Promise<void> {
-  await Promise.all(strategies.map((strategy) => strategy.close()));
+  await Promise.all(
+    strategies.map(async (strategy) => {
+      await strategy.close();
+    }),
+  );
   await app.close();
 }
 

@@ -40,7 +40,7 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
       '-c',
       'jit=off',
     ],
-    onLog: (message) => messages.push(String(message)),
+    onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error)),
   });
   try {

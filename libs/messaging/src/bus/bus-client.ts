@@ -16,6 +16,7 @@ import { busReply, parseJson, replyTopic, reviveError } from './bus-packets.js';
  */
 export class BusClient extends ClientProxy {
   private readonly client: MqttClient;
+  private readonly waiting = new Map<string, (packet: WritePacket) => void>();
   private readonly replies = new Map<string, Promise<void>>();
   private closed = false;
 
@@ -55,24 +56,26 @@ export class BusClient extends ClientProxy {
   }
 
   override unwrap<T>(): T {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- NestJS leaves the type to the caller
     return this.client as T;
   }
 
   protected override publish(request: ReadPacket, callback: (packet: WritePacket) => void): () => void {
     const id = randomUUID();
-    const pattern = this.normalizePattern(request.pattern);
+    const pattern = String(request.pattern);
+    const data: unknown = request.data;
     const forget = (): void => {
-      this.routingMap.delete(id);
+      this.waiting.delete(id);
     };
-    this.routingMap.set(id, callback);
+    this.waiting.set(id, callback);
     this.listenForReplies(replyTopic(pattern))
       .then(() => {
-        if (this.routingMap.has(id)) {
-          this.client.publish(pattern, JSON.stringify({ pattern, data: request.data, id }), { qos: 1 });
+        if (this.waiting.has(id)) {
+          this.client.publish(pattern, JSON.stringify({ pattern, data, id }), { qos: 1 });
         }
       })
       .catch((err: unknown) => {
-        if (this.routingMap.delete(id)) {
+        if (this.waiting.delete(id)) {
           callback({ err });
         }
       });
@@ -103,14 +106,14 @@ export class BusClient extends ClientProxy {
     if (reply.success) {
       const { id, err, response } = reply.data;
       const answer = err === undefined ? { response } : { err: reviveError(err) };
-      this.routingMap.get(id)?.({ ...answer, isDisposed: true });
+      this.waiting.get(id)?.({ ...answer, isDisposed: true });
     }
   }
 
   private failWaiting(): void {
-    const waiting = [...this.routingMap.values()];
-    this.routingMap.clear();
-    for (const callback of waiting) {
+    const callbacks = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const callback of callbacks) {
       callback({ err: new Mqtt2goError('unavailable', `lost the connection to ${this.link.address}`) });
     }
   }

@@ -112,18 +112,18 @@ export class BusServer extends ServerMqtt {
     if (handler === null) {
       return { err: { code: 'unknown_command', message: `nobody answers ${topic}` } };
     }
-    let reply: Omit<BusReply, 'id'> = {};
-    await this.runWithProcessingHooks(context, async (ended) => {
-      try {
-        const stream = this.transformToObservable(await handler(body, context));
-        reply = { response: await lastValueFrom(stream, { defaultValue: {} }) };
-      } catch (error) {
-        reply = { err: this.errorForCaller(error, topic) };
-      } finally {
-        ended();
-      }
+    return new Promise((resolve) => {
+      this.runWithProcessingHooks(context, async (ended) => {
+        try {
+          const stream = this.transformToObservable(await handler(body, context));
+          resolve({ response: await lastValueFrom(stream, { defaultValue: {} }) });
+        } catch (error) {
+          resolve({ err: this.errorForCaller(error, topic) });
+        } finally {
+          ended();
+        }
+      });
     });
-    return reply;
   }
 
   /** BusErrorFilter has made every error of a handler this; another one was thrown around the handler. */

@@ -55,6 +55,7 @@ export class DeviceClient extends ClientProxy {
   }
 
   override unwrap<T>(): T {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- NestJS leaves the type to the caller
     return this.client as T;
   }
 
@@ -66,6 +67,7 @@ export class DeviceClient extends ClientProxy {
     await this.client.publishAsync(String(pattern), data.payload, { qos: data.qos }).catch((error: unknown) => {
       throw new Mqtt2goError('unavailable', `${this.link.address} did not take a message`, { cause: error });
     });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- there is no result
     return undefined as T;
   }
 }

@@ -146,7 +146,7 @@ export class Outbox implements BeforeApplicationShutdown {
          WHERE not_before <= now() AND kind = ANY($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`,
         [[...this.handlers.keys()], this.settings.batchSize],
       );
-      if (claimed.length === 0) {
+      if (claimed.length === 0 || !this.started) {
         return 0;
       }
       const done: string[] = [];
