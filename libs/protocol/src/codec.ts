@@ -5,7 +5,7 @@ import { parseJson } from './parse-json.js';
 import { toRefusal } from './refusal.js';
 import { definitionOf, type MessageName, messages, type ReadMessage, type SentValue } from './registry.js';
 import { toUnixSeconds } from './timestamp.js';
-import { matchTopic, type ParsedTopic, type TopicName } from './topics.js';
+import { type MatchedTopic, matchTopic } from './topics.js';
 
 export interface EncodeOptions {
   /** Unix time in milliseconds for the message's timestamp. */
@@ -83,7 +83,7 @@ export function headOf(json: unknown): MessageHead | undefined {
 }
 
 type ReadMessages = {
-  [N in MessageName]: { readonly name: N; readonly message: ReadMessage<N>; readonly topic: ParsedTopic };
+  [N in MessageName]: { readonly name: N; readonly message: ReadMessage<N>; readonly topic: MatchedTopic };
 };
 /** One message that was read, told apart by `name`. */
 export type AnyReadMessage = ReadMessages[MessageName];
@@ -103,7 +103,7 @@ export function readMessage(
   topic: string,
   payload: Uint8Array,
   among: readonly MessageName[],
-): { name: MessageName; message: unknown; topic: ParsedTopic } {
+): { name: MessageName; message: unknown; topic: MatchedTopic } {
   const forms = matchTopic(topic);
   const here = candidatesOn(forms, among);
   const limits = here.map((name) => limitsOf(definitionOf(name)));
@@ -129,7 +129,7 @@ export function readMessage(
   throw refusal ?? new Mqtt2goError('malformed_message');
 }
 
-function candidatesOn(forms: readonly { name: TopicName }[], among: readonly MessageName[]): readonly MessageName[] {
+function candidatesOn(forms: readonly MatchedTopic[], among: readonly MessageName[]): readonly MessageName[] {
   const here = among.filter((name) => definitionOf(name).topics.some((on) => forms.some((form) => form.name === on)));
   if (here.length === 0) throw new Mqtt2goError('unknown_command', 'No message is known on this topic.');
   return here;

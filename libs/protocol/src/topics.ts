@@ -74,8 +74,12 @@ function isTopicName(name: string): name is TopicName {
   return Object.hasOwn(topics, name);
 }
 
+export interface MatchedTopic extends ParsedTopic {
+  readonly name: TopicName;
+}
+
 /** Every form that a topic has: `<id>/topics` is a device's and a user's. None for a topic that is not of Rev 1.x. */
-export function matchTopic(topic: string): readonly (ParsedTopic & { readonly name: TopicName })[] {
+export function matchTopic(topic: string): readonly MatchedTopic[] {
   return topicNames.flatMap((name) => {
     const parsed = topics[name].parse(topic);
     return parsed ? [{ name, ...parsed }] : [];

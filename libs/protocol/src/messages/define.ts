@@ -65,8 +65,8 @@ function snakeCase(word: string): string {
 }
 
 /**
- * Puts an envelope right that others may spell otherwise: timestamps, CamelCase report types, and `report`
- * where the general rule says `value`. Anything but an object is left as it is.
+ * Puts an envelope right that others may spell otherwise: timestamps, CamelCase report types, `report` where
+ * the general rule says `value`, priorities that are none. Anything but an object is left as it is.
  */
 export function normaliseEnvelope(json: unknown): unknown {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
@@ -77,6 +77,7 @@ export function normaliseEnvelope(json: unknown): unknown {
   if (envelope['type'] === 'report') {
     if (typeof envelope['report_type'] === 'string') envelope['report_type'] = snakeCase(envelope['report_type']);
     if (envelope['value'] === undefined && envelope['report'] !== undefined) envelope['value'] = envelope['report'];
+    if (!priorityLevel.safeParse(envelope['priority_level']).success) delete envelope['priority_level'];
   }
   return envelope;
 }
@@ -142,7 +143,7 @@ export function response<const N extends string, const C extends string, V exten
         timestamp: seconds,
         report_name: z.enum(names),
         value: orSame(reads, value),
-        priority_level: priorityLevel.optional().catch(undefined),
+        priority_level: priorityLevel.optional(),
       }),
     ),
   });
@@ -187,7 +188,7 @@ export function openReport<const N extends string, V extends z.ZodType>(
         timestamp: seconds,
         report_name: wireName,
         value: reads ?? value,
-        priority_level: priorityLevel.optional().catch(undefined),
+        priority_level: priorityLevel.optional(),
       }),
     ),
   });

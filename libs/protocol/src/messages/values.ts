@@ -30,7 +30,9 @@ export const jsonValue = z.union([
 ]);
 
 /** The name of a command or a report. */
-export const wireName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _');
+export const wireName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be a name: a-z first, then a-z 0-9 _, 64 at most');
 
 /** PEM: a certificate, its chain, and a PKCS#8 key if the platform made it. */
 export const pemBundle = z.string().min(1).max(15_000);
