@@ -35,9 +35,7 @@ const maximumBytes = 8192;
 export async function readCertificateRequest(pem: string): Promise<CertificateRequest> {
   const request = parse(pem);
   const publicKey = readPublicKeyDer(new Uint8Array(request.publicKey.rawData));
-  const { signatureAlgorithm } = request;
-  const hash = 'hash' in signatureAlgorithm ? signatureAlgorithm.hash?.name : undefined;
-  if (hash === 'SHA-1' || hash === 'MD5') {
+  if (brokenHashes.has(hashName(request.signatureAlgorithm) ?? '')) {
     throw new Mqtt2goError('csr_invalid', 'The certificate signing request is signed over a broken hash.');
   }
   const verified = await request.verify().catch(() => false);
@@ -46,6 +44,16 @@ export async function readCertificateRequest(pem: string): Promise<CertificateRe
   }
   const names = request.subjectName.getField('CN');
   return { commonName: names.length === 1 ? names[0] : undefined, publicKey };
+}
+
+const brokenHashes = new Set(['SHA-1', 'MD5']);
+
+/** From WebCrypto's description of an algorithm. */
+function hashName(algorithm: unknown): string | undefined {
+  if (typeof algorithm !== 'object' || algorithm === null || !('hash' in algorithm)) return undefined;
+  const { hash } = algorithm;
+  const named = typeof hash === 'object' && hash !== null && 'name' in hash ? hash.name : hash;
+  return typeof named === 'string' ? named : undefined;
 }
 
 function parse(pem: string): Pkcs10CertificateRequest {

@@ -95,7 +95,7 @@ describe('the CAs', () => {
 
   it('have no key in the database in clear', async () => {
     await open();
-    const rows: { sealed: Buffer }[] = await sources[0]?.query('SELECT sealed FROM sealed_secret');
+    const rows = (await sources.at(-1)?.manager.find(SealedSecret)) ?? [];
     expect(rows).toHaveLength(4);
     // The object identifiers that every PKCS#8 key on P-256 begins with.
     const head = Buffer.from('06072a8648ce3d020106082a8648ce3d030107', 'hex');

@@ -21,7 +21,6 @@ export interface DeploymentOptions {
   readonly log: Logger;
 }
 
-const servers = ['home-broker', 'activation-broker', 'discovery'] as const;
 /** `broker` is what the brokers' doors for services show. */
 const services = [...serviceNames, 'broker'] as const;
 
@@ -30,8 +29,8 @@ export interface DeploymentFiles {
   /** The root that devices carry as `ca.crt`. */
   readonly ca: string;
   readonly servicesCa: string;
-  readonly servers: Readonly<Record<(typeof servers)[number], Identity>>;
-  readonly services: Readonly<Record<(typeof services)[number], Identity>>;
+  readonly servers: Readonly<Record<'home-broker' | 'activation-broker' | 'discovery', Identity>>;
+  readonly services: ReadonlyMap<(typeof services)[number], Identity>;
 }
 
 /**
@@ -67,11 +66,18 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
 
   await writeFileAtomically(join(tlsDir, 'ca.crt'), root.certificate, PUBLIC_FILE_MODE);
   await writeFileAtomically(join(tlsDir, 'services-ca.crt'), servicesAuthority.certificate, PUBLIC_FILE_MODE);
+  // One after the other would wait for the disk eighteen times.
+  const [homeBroker, activationBroker, discovery, ...identities] = await Promise.all([
+    keepServer('home-broker'),
+    keepServer('activation-broker'),
+    keepServer('discovery'),
+    ...services.map(async (name) => [name, await keepService(name)] as const),
+  ]);
   return {
     ca: root.certificate,
     servicesCa: servicesAuthority.certificate,
-    servers: await forEach(servers, keepServer),
-    services: await forEach(services, keepService),
+    servers: { 'home-broker': homeBroker, 'activation-broker': activationBroker, discovery },
+    services: new Map(identities),
   };
 }
 
@@ -87,13 +93,4 @@ const domainName = new RegExp(`^${label}(\\.${label})*$`);
 /** A machine may be called by what is no domain name (with `_`, for example) and cannot be in a certificate. */
 function isHost(name: string): boolean {
   return isIP(name) !== 0 || (name.length <= 253 && domainName.test(name));
-}
-
-/** One after the other would wait for the disk eighteen times. */
-async function forEach<N extends string, T>(
-  names: readonly N[],
-  make: (name: N) => Promise<T>,
-): Promise<Readonly<Record<N, T>>> {
-  const made = await Promise.all(names.map(async (name) => [name, await make(name)] as const));
-  return Object.fromEntries(made) as Record<N, T>;
 }

@@ -201,7 +201,7 @@ describe('a key that the platform made', () => {
     const sealed = await storedKey(onboardingId);
     expect(sealed).toBeInstanceOf(Buffer);
     // The 32 bytes of the secret number itself.
-    expect(Buffer.isBuffer(sealed) && sealed.includes(key.subarray(36, 68))).toBe(false);
+    expect(Buffer.isBuffer(sealed) && sealed.includes(Buffer.from(key.subarray(36, 68)))).toBe(false);
   });
 
   it.each(['completed', 'abandoned'] as const)('is destroyed when the onboarding is %s', async (outcome) => {
