@@ -1,4 +1,5 @@
-import { mkdtemp } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +14,10 @@ export interface DatabaseCluster {
 /** Starts a PostgreSQL that is small, forgets everything on `stop`, and does not wait for the disk. */
 export async function startDatabaseCluster(): Promise<DatabaseCluster> {
   const port = await freePort();
+  const databaseDir = await mkdtemp(join(tmpdir(), 'mqtt2go-pg-'));
   const messages: string[] = [];
   const cluster = new EmbeddedPostgres({
-    databaseDir: await mkdtemp(join(tmpdir(), 'mqtt2go-pg-')),
+    databaseDir,
     user: 'postgres',
     password: 'postgres',
     port,
@@ -49,10 +51,30 @@ export async function startDatabaseCluster(): Promise<DatabaseCluster> {
   } catch (error) {
     throw new Error(`the test database did not start:\n${messages.join('')}`, { cause: error });
   }
+  const unguard = await endWithThisProcess(databaseDir);
   return {
     adminUrl: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
-    stop: () => cluster.stop(),
+    stop: async () => {
+      unguard();
+      await cluster.stop();
+    },
   };
+}
+
+/** A run of tests that is killed would leave its PostgreSQL behind: a small process waits for that, and ends it. */
+async function endWithThisProcess(databaseDir: string): Promise<() => void> {
+  if (process.platform === 'win32') {
+    return () => undefined;
+  }
+  const [postmaster = ''] = (await readFile(join(databaseDir, 'postmaster.pid'), 'utf8')).split('\n');
+  // Its standard input ends with this process, however that ends.
+  const script = 'cat >/dev/null; kill -INT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"';
+  const guard = spawn('sh', ['-c', script, postmaster, databaseDir], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  guard.unref();
+  return () => guard.kill('SIGKILL');
 }
 
 /** A port that was free a moment ago; PostgreSQL cannot choose one itself. */
