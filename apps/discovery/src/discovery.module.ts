@@ -24,7 +24,15 @@ const defaultSweepIntervalMs = 5_000;
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class DiscoveryModule {
   static forRoot(deps: DiscoveryDeps, registry: Registry): DynamicModule {
-    const { clock, brokerAdmin, busLink, activationLink, plugins, poolSize, sweepIntervalMs = defaultSweepIntervalMs } = deps;
+    const {
+      clock,
+      brokerAdmin,
+      busLink,
+      activationLink,
+      plugins,
+      poolSize,
+      sweepIntervalMs = defaultSweepIntervalMs,
+    } = deps;
     const log = deps.log.child({ service: 'discovery' });
     return {
       module: DiscoveryModule,

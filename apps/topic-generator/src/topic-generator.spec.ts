@@ -4,7 +4,14 @@ import { openDataSource, schemaDifferences } from '@mqtt2go/persistence';
 import { verifyPassword } from '@mqtt2go/pki';
 import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
 import type { ServiceHandle } from '@mqtt2go/runtime';
-import { createTestDatabase, silentLogger, startTestBroker, type TestBroker, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import {
+  createTestDatabase,
+  silentLogger,
+  startTestBroker,
+  type TestBroker,
+  type TestDatabase,
+  waitFor,
+} from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { entities } from './entities.js';
@@ -49,7 +56,8 @@ describe('the topic generator', () => {
   });
   const admit = (changes: Parameters<typeof admission>[0] = {}) =>
     bus.call(topicGenerator.admitDevice, admission(changes), { retries: 0 });
-  const assign = (...groupIds: string[]) => bus.call(topicGenerator.assignTopics, { deviceId, groupIds }, { retries: 0 });
+  const assign = (...groupIds: string[]) =>
+    bus.call(topicGenerator.assignTopics, { deviceId, groupIds }, { retries: 0 });
   const withdraw = (onboardingId: string) => bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId });
   const revoke = (...serialNumbers: string[]) => bus.call(topicGenerator.revokeAccess, { deviceId, serialNumbers });
   const makeHome = (home: string, gatewayId = 'gw') =>

@@ -26,7 +26,8 @@ export class ActivateDeviceController {
   @Post()
   @ApiOperation({
     summary: 'Lets a device wait for its activation, for 15 minutes at most.',
-    description: 'Idempotent for an onboarding; a later onboarding of the same device takes the place of an earlier one.',
+    description:
+      'Idempotent for an onboarding; a later onboarding of the same device takes the place of an earlier one.',
   })
   @ApiResponse({ status: 201, description: 'The device may come now.', standardSchema: activateDeviceResponse })
   @ApiResponse({ status: 200, description: 'It was there already.', standardSchema: activateDeviceResponse })

@@ -50,8 +50,17 @@ describe('POST and DELETE /activate_device', () => {
       expiresAtMs: Date.parse(expires_at),
     });
     const [row] = await rows();
-    expect(row).toMatchObject({ device_id: 'lamp-1', broker_host: 'home.example', broker_port: 8883, claimed_at: null });
-    expect(JSON.stringify(await dataSource.query('SELECT encode(sealed_certificate, $1) FROM waiting_activation', ['escape']))).not.toContain('SECRET');
+    expect(row).toMatchObject({
+      device_id: 'lamp-1',
+      broker_host: 'home.example',
+      broker_port: 8883,
+      claimed_at: null,
+    });
+    expect(
+      JSON.stringify(
+        await dataSource.query('SELECT encode(sealed_certificate, $1) FROM waiting_activation', ['escape']),
+      ),
+    ).not.toContain('SECRET');
   });
 
   it('answers the same onboarding alike, and stores it once', async () => {

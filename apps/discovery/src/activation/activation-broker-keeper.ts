@@ -40,7 +40,8 @@ export class ActivationBrokerKeeper implements OnApplicationBootstrap, BeforeApp
         signal,
       });
     } catch (error) {
-      if (!signal.aborted) this.log.error({ err: error }, 'the activation broker was not told whose certificates count');
+      if (!signal.aborted)
+        this.log.error({ err: error }, 'the activation broker was not told whose certificates count');
     }
   }
 }

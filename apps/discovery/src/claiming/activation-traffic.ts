@@ -1,7 +1,13 @@
 import { type DeviceTraffic, withOnboarding } from '@mqtt2go/messaging';
 import type { RevisionRegistry, RevisionWire } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
-import { type GetBrokerData, type Mqtt2goError, type Outbound, type ReplyPath, toMqtt2goError } from '@mqtt2go/protocol';
+import {
+  type GetBrokerData,
+  type Mqtt2goError,
+  type Outbound,
+  type ReplyPath,
+  toMqtt2goError,
+} from '@mqtt2go/protocol';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { WaitingActivations } from '../activation/waiting-activations.js';

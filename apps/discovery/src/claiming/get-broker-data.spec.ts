@@ -265,7 +265,9 @@ describe('GET_BROKER_DATA', () => {
       await stand.announce();
       await device.send(Buffer.alloc(1_048_576, 'x'));
       const answers = [await device.ask(), await device.ask()];
-      expect(answers).toContainEqual(expect.objectContaining(brokerData(expect.objectContaining({ broker_ip: 'home.example' }))));
+      expect(answers).toContainEqual(
+        expect.objectContaining(brokerData(expect.objectContaining({ broker_ip: 'home.example' }))),
+      );
     });
 
     it('does not answer reports, its own among them', async () => {

@@ -20,7 +20,9 @@ export class ActivationsManufacturers1767225600000 implements MigrationInterface
         CONSTRAINT waiting_activation_pk PRIMARY KEY (device_id),
         CONSTRAINT waiting_activation_code_uq UNIQUE (activation_code)
       )`);
-    await queryRunner.query('CREATE INDEX waiting_activation_expires_at_idx ON discovery.waiting_activation (expires_at)');
+    await queryRunner.query(
+      'CREATE INDEX waiting_activation_expires_at_idx ON discovery.waiting_activation (expires_at)',
+    );
     await queryRunner.query(`
       CREATE TABLE discovery.manufacturer (
         fingerprint varchar(64) NOT NULL,

@@ -26,7 +26,10 @@ export class ProblemFilter implements ExceptionFilter {
     this.refused(error);
     if (reply.sent || reply.raw.headersSent) return;
     if (allow !== undefined) void reply.header('allow', allow.join(', '));
-    void reply.code(status).type(problemContentType).send(JSON.stringify(problemOf(error, status)));
+    void reply
+      .code(status)
+      .type(problemContentType)
+      .send(JSON.stringify(problemOf(error, status)));
   }
 }
 
@@ -46,7 +49,10 @@ function refusalOf(exception: unknown, request: FastifyRequest): Refusal {
     case HttpStatus.UNSUPPORTED_MEDIA_TYPE:
       return { error: new Mqtt2goError('malformed_message', 'The body has to be application/json.'), status: 415 };
     case HttpStatus.BAD_REQUEST:
-      return { error: new Mqtt2goError('malformed_message', 'The request is not well-formed JSON or HTTP.'), status: 400 };
+      return {
+        error: new Mqtt2goError('malformed_message', 'The request is not well-formed JSON or HTTP.'),
+        status: 400,
+      };
     default: {
       const error = toMqtt2goError(exception);
       return { error, status: statusOf(error.code) };

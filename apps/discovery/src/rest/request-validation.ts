@@ -1,7 +1,9 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 
-type Issues = Parameters<NonNullable<ConstructorParameters<typeof StandardSchemaValidationPipe>[0]>['exceptionFactory'] & {}>[0];
+type Issues = Parameters<
+  NonNullable<ConstructorParameters<typeof StandardSchemaValidationPipe>[0]>['exceptionFactory'] & {}
+>[0];
 
 const identifiers = new Set(['device_id', 'activation_code', 'onboarding_id']);
 const mostIssues = 10;

@@ -122,7 +122,9 @@ describe('what the Discovery server refuses', () => {
 
   it('counts refusals by their code', async () => {
     await stand.announce({ device_id: '#' });
-    expect(await stand.service.metrics()).toMatch(/mqtt2go_discovery_refusals_total\{code="invalid_identifier",.*\} \d+/);
+    expect(await stand.service.metrics()).toMatch(
+      /mqtt2go_discovery_refusals_total\{code="invalid_identifier",.*\} \d+/,
+    );
   });
 
   it('is healthy after all that', async () => {

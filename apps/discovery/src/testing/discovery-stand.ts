@@ -4,7 +4,14 @@ import { createEncryptionKey } from '@mqtt2go/pki';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
 import { Revision1Wire } from '@mqtt2go/revision-1';
-import { createTestDatabase, silentLogger, startTestBroker, type TestBroker, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import {
+  createTestDatabase,
+  silentLogger,
+  startTestBroker,
+  type TestBroker,
+  type TestDatabase,
+  waitFor,
+} from '@mqtt2go/testing';
 import { type DiscoveryDeps, type DiscoveryHandle, startDiscovery } from '../start-discovery.js';
 import { type Identity, TestIdentities } from './identities.js';
 import { askRest, type RestAnswer, type RestRequest } from './rest-client.js';
@@ -73,7 +80,10 @@ export class DiscoveryStand {
   }
 
   /** Asks with the certificate of provisioning, unless told otherwise. */
-  ask(request: RestRequest, identity: Identity | undefined = this.identities.service('provisioning')): Promise<RestAnswer> {
+  ask(
+    request: RestRequest,
+    identity: Identity | undefined = this.identities.service('provisioning'),
+  ): Promise<RestAnswer> {
     return askRest({ port: this.service.restPort, ca: this.identities.root.certificate, identity }, request);
   }
 

@@ -30,7 +30,12 @@ export class TestIdentities {
 
   server(): Identity {
     return this.identity(
-      this.root.issueServer({ commonName: 'discovery', hosts: ['127.0.0.1'], publicKey: this.keys.publicKey, nowMs: Date.now() }),
+      this.root.issueServer({
+        commonName: 'discovery',
+        hosts: ['127.0.0.1'],
+        publicKey: this.keys.publicKey,
+        nowMs: Date.now(),
+      }),
     );
   }
 

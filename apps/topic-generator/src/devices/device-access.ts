@@ -128,7 +128,9 @@ export class DeviceAccess {
     try {
       return await this.dataSource.transaction(work);
     } catch (error) {
-      throw errorCode(error) === foreignKeyViolation ? new Mqtt2goError('unknown_home', undefined, { cause: error }) : error;
+      throw errorCode(error) === foreignKeyViolation
+        ? new Mqtt2goError('unknown_home', undefined, { cause: error })
+        : error;
     }
   }
 }

@@ -92,7 +92,10 @@ export class DeviceRecords {
   }
 
   /** What the device becomes when the onboarding is completed; undefined if nothing of it is left. */
-  async admissionOf(deviceId: string, onboardingId: string): Promise<Pick<Admission, 'gatewayId' | 'deviceType'> | undefined> {
+  async admissionOf(
+    deviceId: string,
+    onboardingId: string,
+  ): Promise<Pick<Admission, 'gatewayId' | 'deviceType'> | undefined> {
     const [admission] = await this.manager.query<Pick<Admission, 'gatewayId' | 'deviceType'>[]>(
       `SELECT gateway_id AS "gatewayId", device_type AS "deviceType" FROM topic_generator.device_certificate
        WHERE device_id = $1 AND onboarding_id = $2 AND dropped_at IS NULL

@@ -72,7 +72,15 @@ export class HomesDevicesControllers1767225600000 implements MigrationInterface 
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    for (const table of ['controller', 'device_group', 'device_certificate', 'device', 'home_group', 'gateway', 'home']) {
+    for (const table of [
+      'controller',
+      'device_group',
+      'device_certificate',
+      'device',
+      'home_group',
+      'gateway',
+      'home',
+    ]) {
       await queryRunner.query(`DROP TABLE topic_generator.${table}`);
     }
   }
