@@ -48,9 +48,10 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
   const nowMs = clock.now();
   const hosts = hostNames(options.publicHost);
 
+  const issued: string[] = [];
   const keep = async (request: Omit<IdentityRequest, 'hosts' | 'nowMs'>): Promise<Identity> => {
     const { identity, isNew } = await keepIdentity({ ...request, hosts, nowMs });
-    if (isNew) log.info({ certificate: request.name, hosts }, 'a certificate was issued');
+    if (isNew) issued.push(request.name);
     return identity;
   };
   const keepServer = (name: string) => {
@@ -73,6 +74,7 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     keepServer('discovery'),
     ...services.map(async (name) => [name, await keepService(name)] as const),
   ]);
+  if (issued.length > 0) log.info({ certificates: issued.toSorted(), hosts }, 'certificates were issued');
   return {
     ca: root.certificate,
     servicesCa: servicesAuthority.certificate,
