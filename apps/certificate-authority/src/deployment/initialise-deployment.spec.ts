@@ -42,7 +42,7 @@ const initialise = (publicHost = 'mqtt.example.org') =>
 const read = (...path: string[]) => readFile(join(tlsDir, ...path), 'utf8');
 const identitiesOf = ({ servers, services }: DeploymentFiles): Record<string, Identity> => ({
   ...servers,
-  ...Object.fromEntries(services),
+  ...services,
 });
 
 describe('initialising a deployment', () => {
@@ -52,7 +52,7 @@ describe('initialising a deployment', () => {
     expect(await read('services-ca.crt')).toBe(files.servicesCa);
     const paths = [
       ...Object.keys(files.servers).map((name) => [name]),
-      ...[...files.services.keys()].map((name) => ['services', name]),
+      ...Object.keys(files.services).map((name) => ['services', name]),
     ];
     expect(paths.map((path) => path.at(-1) ?? '').toSorted((a, b) => a.localeCompare(b))).toEqual([
       'activation-broker',
@@ -83,7 +83,7 @@ describe('initialising a deployment', () => {
     const ownName = /^[a-z0-9.-]+$/i.test(hostname()) ? [hostname()] : [];
     const hosts = ['localhost', '127.0.0.1', '::1', 'mqtt.example.org', ...ownName];
     expect(namesAllHosts(servers['home-broker'].cert, hosts)).toBe(true);
-    expect(namesAllHosts(services.get('broker')?.cert ?? '', hosts)).toBe(true);
+    expect(namesAllHosts(services.broker.cert, hosts)).toBe(true);
     expect(namesAllHosts(servers.discovery.cert, ['elsewhere.example.org'])).toBe(false);
   });
 
@@ -118,13 +118,13 @@ describe('initialising a deployment', () => {
     for (const changed of [
       (files: DeploymentFiles) => files.servers['home-broker'],
       (files: DeploymentFiles) => files.servers['activation-broker'],
-      (files: DeploymentFiles) => files.services.get('operator'),
-      (files: DeploymentFiles) => files.services.get('provisioning'),
+      (files: DeploymentFiles) => files.services.operator,
+      (files: DeploymentFiles) => files.services.provisioning,
     ]) {
       expect(changed(after)).not.toEqual(changed(before));
     }
     expect(after.servers.discovery).toEqual(before.servers.discovery);
-    expect(after.services.get('broker')).toEqual(before.services.get('broker'));
+    expect(after.services.broker).toEqual(before.services.broker);
     expect(await initialise()).toEqual(after);
   });
 
@@ -175,8 +175,8 @@ describe('the certificates of a deployment', () => {
       const bundle = splitDeviceBundle(deviceCertificate);
       const device = { cert: bundle.certificate + bundle.chain.join(''), key: bundle.privateKey ?? '' };
       const home = files.servers['home-broker'];
-      const door = files.services.get('broker') ?? home;
-      const service = files.services.get('provisioning') ?? home;
+      const door = files.services.broker;
+      const service = files.services.provisioning;
       expect(await verdictOn(home, files.ca, device)).toBeUndefined();
       expect(await verdictOn(door, files.servicesCa, service)).toBeUndefined();
       expect(await verdictOn(home, files.ca, service)).toBeDefined();

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { serviceNames } from '@mqtt2go/access';
+import type { ServiceName } from '@mqtt2go/access';
 import { openDataSource } from '@mqtt2go/persistence';
 import { type EncryptionKey, PUBLIC_FILE_MODE, SecretBox, writeFileAtomically } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
@@ -21,16 +21,14 @@ export interface DeploymentOptions {
   readonly log: Logger;
 }
 
-/** `broker` is what the brokers' doors for services show. */
-const services = [...serviceNames, 'broker'] as const;
-
 /** What is in the folder `tls`; PEM. */
 export interface DeploymentFiles {
   /** The root that devices carry as `ca.crt`. */
   readonly ca: string;
   readonly servicesCa: string;
   readonly servers: Readonly<Record<'home-broker' | 'activation-broker' | 'discovery', Identity>>;
-  readonly services: ReadonlyMap<(typeof services)[number], Identity>;
+  /** `broker` is what the brokers' doors for services show. */
+  readonly services: Readonly<Record<ServiceName | 'broker', Identity>>;
 }
 
 /**
@@ -59,7 +57,7 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     const issue: IdentityRequest['issue'] = (publicKey) => server.issueServer({ commonName, hosts, publicKey, nowMs });
     return keep({ folder: tlsDir, name, authority: server, issue });
   };
-  const keepService = (name: string) => {
+  const keepService = (name: ServiceName | 'broker') => {
     const issue: IdentityRequest['issue'] = (publicKey) =>
       servicesAuthority.issueService({ service: name, hosts, publicKey, nowMs });
     return keep({ folder: join(tlsDir, 'services'), name, authority: servicesAuthority, issue });
@@ -67,19 +65,32 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
 
   await writeFileAtomically(join(tlsDir, 'ca.crt'), root.certificate, PUBLIC_FILE_MODE);
   await writeFileAtomically(join(tlsDir, 'services-ca.crt'), servicesAuthority.certificate, PUBLIC_FILE_MODE);
-  // One after the other would wait for the disk eighteen times.
-  const [homeBroker, activationBroker, discovery, ...identities] = await Promise.all([
-    keepServer('home-broker'),
-    keepServer('activation-broker'),
-    keepServer('discovery'),
-    ...services.map(async (name) => [name, await keepService(name)] as const),
-  ]);
+  // All at once, because one after the other would wait for the disk eighteen times.
+  const [homeBroker, activationBroker, discoveryServer, discovery, provisioning, authority, topics, operator, broker] =
+    await Promise.all([
+      keepServer('home-broker'),
+      keepServer('activation-broker'),
+      keepServer('discovery'),
+      keepService('discovery'),
+      keepService('provisioning'),
+      keepService('certificate-authority'),
+      keepService('topic-generator'),
+      keepService('operator'),
+      keepService('broker'),
+    ]);
   if (issued.length > 0) log.info({ certificates: issued.toSorted(), hosts }, 'certificates were issued');
   return {
     ca: root.certificate,
     servicesCa: servicesAuthority.certificate,
-    servers: { 'home-broker': homeBroker, 'activation-broker': activationBroker, discovery },
-    services: new Map(identities),
+    servers: { 'home-broker': homeBroker, 'activation-broker': activationBroker, discovery: discoveryServer },
+    services: {
+      discovery,
+      provisioning,
+      'certificate-authority': authority,
+      'topic-generator': topics,
+      operator,
+      broker,
+    },
   };
 }
 
