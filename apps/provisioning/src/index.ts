@@ -1,1 +1,3 @@
-export {};
+export type { DiscoveryAccess } from './announcing/discovery-client.js';
+export type { HomeBrokerAddress } from './settings.js';
+export * from './start-provisioning.js';

@@ -4,7 +4,7 @@ import { onboardingEventNames, onboardingStates, ruleOf } from './states.js';
 
 /** The machine as a page of the docs: a Mermaid diagram and its tables, drawn from the table that runs. */
 export function onboardingDocument(): string {
-  return `${[
+  return [
     '# The onboarding of a device',
     '<!-- Generated from libs/onboarding/src/states.ts; UPDATE_DOCS=1 npx vitest run libs/onboarding rewrites it. -->',
     'Each transition is one compare-and-set in the database. An event that finds its work done changes nothing and is',
@@ -38,7 +38,7 @@ export function onboardingDocument(): string {
         ],
       ],
     ),
-  ].join('\n')}`;
+  ].join('\n');
 }
 
 function diagram(): string {

@@ -1,0 +1,45 @@
+import type { Onboarding } from '@mqtt2go/onboarding';
+import { defaultBrokerPort } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { Certifying } from '../certifying/certifying.js';
+import { ProvisioningSettings } from '../settings.js';
+import { DiscoveryClient } from './discovery-client.js';
+
+/** Step 2, second half: the Discovery server learns of the device. */
+@Injectable()
+export class Announcing {
+  constructor(
+    private readonly discovery: DiscoveryClient,
+    private readonly certifying: Certifying,
+    private readonly settings: ProvisioningSettings,
+  ) {}
+
+  /**
+   * Announces a device, again if need be.
+   * @param certificate the PEM bundle if it is at hand; asked for otherwise
+   * @param expiresAtMs the onboarding's deadline by default
+   * @throws Mqtt2goError what the Discovery server refuses with; unavailable, timeout
+   */
+  async announce(
+    onboarding: Onboarding,
+    certificate: string | undefined,
+    expiresAtMs: number = onboarding.deadlineMs,
+  ): Promise<void> {
+    const { onboardingId, deviceId, deviceType, keyMode, activationCode } = onboarding;
+    if (activationCode === undefined) throw new Error(`the onboarding ${onboardingId} has no activation code any more`);
+    const { host, port } = this.settings.homeBroker;
+    const bundle = keyMode === 'csr' ? undefined : (certificate ?? (await this.certifying.bundleOf(onboarding)));
+    await this.discovery.announce({
+      device_id: deviceId,
+      activation_code: activationCode,
+      onboarding_id: onboardingId,
+      revision: onboarding.controller.revision,
+      broker_ip: host,
+      ...(port === defaultBrokerPort ? {} : { broker_port: port }),
+      key_mode: keyMode,
+      ...(bundle === undefined ? {} : { device_certificate: bundle }),
+      device_type: deviceType,
+      expires_at: new Date(expiresAtMs).toISOString(),
+    });
+  }
+}

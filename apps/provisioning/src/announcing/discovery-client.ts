@@ -1,0 +1,129 @@
+import {
+  type ActivateDeviceRequest,
+  activateDevicePath,
+  activateDeviceResponse,
+  isErrorCode,
+  Mqtt2goError,
+  problemDetails,
+  withdrawActivationPath,
+} from '@mqtt2go/protocol';
+import type { OnApplicationShutdown } from '@nestjs/common';
+import pRetry from 'p-retry';
+import { Pool } from 'undici';
+
+export interface DiscoveryAccess {
+  /** `https://host:port`. */
+  readonly url: string;
+  /** PEM trust anchor of the Discovery server's certificate. */
+  readonly ca: string;
+  /** PEM: this service's certificate and key. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface DiscoveryClientLimits {
+  /** For the TLS connection, the head of the answer and its body each; 5,000 by default. */
+  readonly timeoutMs: number;
+  /** Further attempts when the server cannot be reached or says that it cannot; 2 by default. */
+  readonly retries: number;
+}
+
+const connections = 8;
+
+/**
+ * The Discovery server's REST side, over connections with mutual TLS that are kept. All requests are idempotent
+ * and are tried again by themselves.
+ */
+export class DiscoveryClient implements OnApplicationShutdown {
+  private readonly pool: Pool;
+  private readonly retries: number;
+
+  constructor({ url, ca, cert, key }: DiscoveryAccess, limits: Partial<DiscoveryClientLimits> = {}) {
+    const { timeoutMs = 5_000, retries = 2 } = limits;
+    this.retries = retries;
+    this.pool = new Pool(new URL(url).origin, {
+      connections,
+      pipelining: 1,
+      keepAliveTimeout: 30_000,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      maxResponseSize: 65_536,
+      connect: { ca, cert, key, rejectUnauthorized: true, timeout: timeoutMs },
+    });
+  }
+
+  /**
+   * `POST /activate_device`.
+   * @throws Mqtt2goError the code of the problem that the server answers; unavailable; internal
+   */
+  async announce(device: ActivateDeviceRequest): Promise<void> {
+    const answer = await this.request('POST', activateDevicePath, JSON.stringify(device));
+    const parsed = activateDeviceResponse.safeParse(parseJson(answer));
+    if (!parsed.success || parsed.data.onboarding_id !== device.onboarding_id) {
+      throw new Mqtt2goError('internal', 'the Discovery server answered in another form than agreed');
+    }
+  }
+
+  /** `DELETE /activate_device/{device_id}`; one that is not there is fine. Same errors as {@link announce}. */
+  async withdraw(deviceId: string, onboardingId: string): Promise<void> {
+    await this.request('DELETE', withdrawActivationPath(deviceId, onboardingId));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (!this.pool.closed) await this.pool.destroy();
+  }
+
+  private request(method: 'POST' | 'DELETE', path: string, body?: string): Promise<string> {
+    return pRetry(() => this.attempt(method, path, body), {
+      retries: this.retries,
+      minTimeout: 100,
+      maxTimeout: 1_000,
+      factor: 3,
+      randomize: true,
+      shouldRetry: ({ error }) => error instanceof Mqtt2goError && error.code === 'unavailable',
+    });
+  }
+
+  private async attempt(method: 'POST' | 'DELETE', path: string, body: string | undefined): Promise<string> {
+    const { statusCode, text } = await this.exchange(method, path, body);
+    if (statusCode >= 200 && statusCode < 300) return text;
+    const problem = problemDetails.safeParse(parseJson(text));
+    const { code, detail } = problem.success ? problem.data : {};
+    if (isErrorCode(code)) throw new Mqtt2goError(code, detail);
+    if (statusCode >= 500 || statusCode === 429) {
+      throw new Mqtt2goError('unavailable', `the Discovery server answered ${statusCode}`);
+    }
+    throw new Mqtt2goError('internal', `the Discovery server answered ${statusCode} to ${method} ${path}`);
+  }
+
+  private async exchange(
+    method: 'POST' | 'DELETE',
+    path: string,
+    body: string | undefined,
+  ): Promise<{ statusCode: number; text: string }> {
+    try {
+      const response = await this.pool.request({
+        method,
+        path,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body }),
+      });
+      return { statusCode: response.statusCode, text: await response.body.text() };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Mqtt2goError('unavailable', `the Discovery server cannot be reached: ${reason}`, { cause: error });
+    }
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

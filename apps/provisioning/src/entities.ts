@@ -1,0 +1,5 @@
+import { outboxEntity } from '@mqtt2go/persistence';
+import { FactoryDevice } from './factory/factory-device.entity.js';
+import { OnboardingRow } from './onboarding/onboarding.entity.js';
+
+export const entities = [FactoryDevice, OnboardingRow, outboxEntity];

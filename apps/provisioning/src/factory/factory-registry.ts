@@ -1,0 +1,88 @@
+import { createPublicKey } from 'node:crypto';
+import { type FactoryRecord, provisioning } from '@mqtt2go/messaging';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import { ActivationCodes } from './activation-codes.js';
+import { FactoryDevice } from './factory-device.entity.js';
+
+export interface ImportResult {
+  readonly imported: number;
+  /** By their place in what was given. */
+  readonly rejected: { index: number; reason: string }[];
+}
+
+/** What manufacturers have told of their devices. */
+@Injectable()
+export class FactoryRegistry {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly codes: ActivationCodes,
+  ) {}
+
+  async find(deviceId: string): Promise<FactoryDevice | undefined> {
+    return (await this.dataSource.getRepository(FactoryDevice).findOneBy({ deviceId })) ?? undefined;
+  }
+
+  /** PEM SubjectPublicKeyInfo of the pre-loaded certificate, if the record has it. */
+  async publicKeyOf(deviceId: string): Promise<string | undefined> {
+    return (await this.find(deviceId))?.publicKey ?? undefined;
+  }
+
+  /** Adds or replaces records in one statement; of two for the same device the last counts. Bad ones are named. */
+  async import(records: readonly unknown[]): Promise<ImportResult> {
+    const rejected: { index: number; reason: string }[] = [];
+    const taken = new Map<string, FactoryRecord>();
+    let imported = 0;
+    for (const [index, record] of records.entries()) {
+      const reading = readRecord(record);
+      if (typeof reading === 'string') {
+        rejected.push({ index, reason: reading });
+      } else {
+        taken.set(reading.device_id, reading);
+        imported += 1;
+      }
+    }
+    if (taken.size > 0) await this.upsert([...taken.values()]);
+    return { imported, rejected };
+  }
+
+  private async upsert(records: readonly FactoryRecord[]): Promise<void> {
+    await this.dataSource.query(
+      `INSERT INTO factory_device AS stored (device_id, device_type, activation_code_hash, key_mode, public_key)
+       SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::bytea[], $4::varchar[], $5::text[])
+       ON CONFLICT (device_id) DO UPDATE SET
+         device_type = excluded.device_type, activation_code_hash = excluded.activation_code_hash,
+         key_mode = excluded.key_mode, public_key = excluded.public_key
+       WHERE (stored.device_type, stored.activation_code_hash, stored.key_mode, stored.public_key)
+         IS DISTINCT FROM (excluded.device_type, excluded.activation_code_hash, excluded.key_mode, excluded.public_key)`,
+      [
+        records.map((record) => record.device_id),
+        records.map((record) => record.device_type),
+        records.map((record) => this.codes.hash(record.device_id, record.activation_code)),
+        records.map((record) => record.key_mode),
+        records.map((record) => record.public_key ?? null),
+      ],
+    );
+  }
+}
+
+/** The record, or what is wrong with it. */
+function readRecord(record: unknown): FactoryRecord | string {
+  const parsed = provisioning.factoryRecord.safeParse(record);
+  if (!parsed.success) return z.prettifyError(parsed.error).replaceAll(/\s+/g, ' ');
+  const { key_mode: keyMode, public_key: publicKey } = parsed.data;
+  if (publicKey === undefined) {
+    return keyMode === 'existing-key' ? 'public_key is needed in the key mode existing-key' : parsed.data;
+  }
+  return isPublicKey(publicKey) ? parsed.data : 'public_key is not a PEM SubjectPublicKeyInfo';
+}
+
+function isPublicKey(pem: string): boolean {
+  if (!pem.trimStart().startsWith('-----BEGIN PUBLIC KEY-----')) return false;
+  try {
+    return createPublicKey(pem).type === 'public';
+  } catch {
+    return false;
+  }
+}

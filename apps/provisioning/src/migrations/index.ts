@@ -1,0 +1,6 @@
+import { outboxMigration } from '@mqtt2go/persistence';
+import { schema } from '../schema.js';
+import { OnboardingsFactory1767225600000 } from './1767225600000-onboardings-factory.js';
+
+/** In the order in which they run. */
+export const migrations = [outboxMigration(schema), OnboardingsFactory1767225600000];

@@ -1,0 +1,62 @@
+import { activationWindowMs } from '@mqtt2go/onboarding';
+import { Bus, certificateAuthority, topicGenerator, withOnboarding } from '@mqtt2go/messaging';
+import { Outbox } from '@mqtt2go/persistence';
+import { Clock } from '@mqtt2go/ports';
+import { identifier } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { Announcing } from '../announcing/announcing.js';
+import { DiscoveryClient } from '../announcing/discovery-client.js';
+import { OnboardingRepository } from './onboarding-repository.js';
+
+const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
+const settlement = payload.extend({ outcome: z.enum(['completed', 'abandoned']) });
+
+/** One try each: the outbox tries again, and holds a connection while it waits. */
+const once = { retries: 0 };
+
+/** Carries out, from the outbox, what transitions set off; each effect can be carried out any number of times. */
+@Injectable()
+export class OnboardingEffects {
+  constructor(
+    private readonly outbox: Outbox,
+    private readonly bus: Bus,
+    private readonly discovery: DiscoveryClient,
+    private readonly announcing: Announcing,
+    private readonly repository: OnboardingRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  start(): void {
+    this.handle('settle-certificate', settlement, async ({ onboardingId, outcome }) => {
+      await this.bus.call(certificateAuthority.settleOnboardingCertificate, { onboardingId, outcome }, once);
+    });
+    this.handle('withdraw-device', payload, async ({ onboardingId, deviceId }) => {
+      await this.bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId }, once);
+    });
+    this.handle('withdraw-announcement', payload, async ({ onboardingId, deviceId }) => {
+      await this.discovery.withdraw(deviceId, onboardingId);
+    });
+    this.handle('announce-again', payload, ({ onboardingId }) => this.announceAgain(onboardingId));
+    this.outbox.start();
+  }
+
+  /** For a device that has arrived, and may have lost all since; for the standard's 15 minutes only. */
+  private async announceAgain(onboardingId: string): Promise<void> {
+    const onboarding = await this.repository.find(onboardingId);
+    if (onboarding?.state !== 'awaiting-name' || !onboarding.announcedAgain) return;
+    const expiresAtMs = onboarding.requestedAtMs + activationWindowMs;
+    if (expiresAtMs > this.clock.now()) await this.announcing.announce(onboarding, undefined, expiresAtMs);
+  }
+
+  private handle<P extends z.ZodType<{ onboardingId: string }>>(
+    kind: string,
+    schema: P,
+    work: (payload: z.output<P>) => Promise<void>,
+  ): void {
+    this.outbox.on(kind, async (stored) => {
+      const parsed = schema.parse(stored);
+      await withOnboarding(parsed.onboardingId, () => work(parsed));
+    });
+  }
+}

@@ -1,0 +1,108 @@
+import type { KeyMode, OnboardingStateName } from '@mqtt2go/protocol';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { schema } from '../schema.js';
+
+// Spelled out in each index and query alike, or PostgreSQL does not see that they match. A spec holds them to the machine.
+export const openSql = "state IN ('requested', 'certified', 'announced', 'claimed', 'awaiting-name')";
+export const owedSql = "state IN ('requested', 'certified')";
+export const presentSql = "state IN ('requested', 'certified', 'announced', 'claimed', 'awaiting-name', 'active')";
+
+/** The names of the unique indexes, by which a refused insert tells why. */
+export const uniqueIndexes = {
+  gateway: 'onboarding_open_gateway_uq',
+  activationCode: 'onboarding_open_activation_code_uq',
+  device: 'onboarding_open_device_uq',
+} as const;
+
+/** One device's way into a home; see `Onboarding` in libs/onboarding for what the columns mean. */
+@Entity({ schema, name: 'onboarding' })
+@Index(uniqueIndexes.gateway, ['homeId', 'gatewayId'], { unique: true, where: openSql })
+@Index(uniqueIndexes.activationCode, ['activationCode'], { unique: true, where: 'activation_code IS NOT NULL' })
+@Index(uniqueIndexes.device, ['deviceId'], { unique: true, where: openSql })
+@Index('onboarding_device_idx', ['deviceId', 'sequence'])
+@Index('onboarding_deadline_idx', ['deadline'], { where: openSql })
+@Index('onboarding_owed_idx', ['leaseUntil'], { where: owedSql })
+@Index('onboarding_ended_idx', ['changedAt'], { where: "state IN ('expired', 'refused', 'cancelled')" })
+export class OnboardingRow {
+  @PrimaryColumn({ name: 'onboarding_id', type: 'uuid', primaryKeyConstraintName: 'onboarding_pk' })
+  onboardingId: string;
+
+  /** Later ones have higher numbers; a bigint, which TypeORM gives as a string. */
+  @Column({ type: 'bigint', generated: 'identity', generatedIdentity: 'ALWAYS' })
+  sequence: string;
+
+  @Column({ name: 'home_id', type: 'varchar', length: 64 })
+  homeId: string;
+
+  @Column({ name: 'gateway_id', type: 'varchar', length: 64 })
+  gatewayId: string;
+
+  @Column({ name: 'device_id', type: 'varchar', length: 64 })
+  deviceId: string;
+
+  @Column({ name: 'device_type', type: 'varchar', length: 64 })
+  deviceType: string;
+
+  @Column({ name: 'key_mode', type: 'varchar', length: 16 })
+  keyMode: KeyMode;
+
+  /** Null once ended. */
+  @Column({ name: 'activation_code', type: 'varchar', length: 64, nullable: true })
+  activationCode: string | null;
+
+  @Column({ name: 'request_digest', type: 'varchar', length: 64 })
+  requestDigest: string;
+
+  @Column({ type: 'varchar', length: 16 })
+  state: OnboardingStateName;
+
+  @Column({ type: 'integer' })
+  version: number;
+
+  @Column({ name: 'requested_at', type: 'timestamptz', precision: 3 })
+  requestedAt: Date;
+
+  @Column({ type: 'timestamptz', precision: 3 })
+  deadline: Date;
+
+  @Column({ type: 'boolean' })
+  certified: boolean;
+
+  @Column({ name: 'announced_again', type: 'boolean' })
+  announcedAgain: boolean;
+
+  @Column({ name: 'controller_revision', type: 'varchar', length: 16 })
+  controllerRevision: string;
+
+  @Column({ name: 'controller_topic', type: 'varchar', length: 256 })
+  controllerTopic: string;
+
+  @Column({ name: 'device_revision', type: 'varchar', length: 16, nullable: true })
+  deviceRevision: string | null;
+
+  @Column({ name: 'device_topic', type: 'varchar', length: 256, nullable: true })
+  deviceTopic: string | null;
+
+  @Column({ name: 'device_name', type: 'varchar', length: 64, nullable: true })
+  deviceName: string | null;
+
+  @Column({ name: 'group_ids', type: 'text', array: true })
+  groupIds: string[];
+
+  @Column({ type: 'text', array: true })
+  topics: string[];
+
+  @Column({ type: 'varchar', length: 64, nullable: true })
+  reason: string | null;
+
+  /** Failed attempts at the step that is owed. */
+  @Column({ type: 'integer', default: 0 })
+  attempts: number;
+
+  /** Until when nobody else takes up the step that is owed; by the database's clock, which all replicas share. */
+  @Column({ name: 'lease_until', type: 'timestamptz' })
+  leaseUntil: Date;
+
+  @Column({ name: 'changed_at', type: 'timestamptz', precision: 3 })
+  changedAt: Date;
+}

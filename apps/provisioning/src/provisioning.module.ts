@@ -1,0 +1,98 @@
+import { BusModule, DeviceTraffic } from '@mqtt2go/messaging';
+import { PersistenceModule } from '@mqtt2go/persistence';
+import { RevisionRegistry } from '@mqtt2go/plugin-api';
+import { Clock } from '@mqtt2go/ports';
+import type { DynamicModule } from '@nestjs/common';
+import type { Registry } from 'prom-client';
+import { Activation } from './activation/activation.js';
+import { Gateways } from './activation/gateways.js';
+import { GuessGuard } from './activation/guess-guard.js';
+import { Announcing } from './announcing/announcing.js';
+import { DiscoveryClient } from './announcing/discovery-client.js';
+import { Certifying } from './certifying/certifying.js';
+import { Claiming } from './claiming/claiming.js';
+import { entities } from './entities.js';
+import { ActivationCodes } from './factory/activation-codes.js';
+import { FactoryController } from './factory/factory.controller.js';
+import { FactoryRegistry } from './factory/factory-registry.js';
+import { migrations } from './migrations/index.js';
+import { Naming } from './naming/naming.js';
+import { Expiry } from './onboarding/expiry.js';
+import { OnboardingController } from './onboarding/onboarding.controller.js';
+import { OnboardingDriver } from './onboarding/onboarding-driver.js';
+import { OnboardingEffects } from './onboarding/onboarding-effects.js';
+import { OnboardingMetrics } from './onboarding/onboarding-metrics.js';
+import { OnboardingRepository } from './onboarding/onboarding-repository.js';
+import { Onboardings } from './onboarding/onboardings.js';
+import { Recovery } from './onboarding/recovery.js';
+import { ProvisioningRuntime } from './provisioning-runtime.js';
+import { schema } from './schema.js';
+import { ProvisioningSettings } from './settings.js';
+import type { ProvisioningDeps } from './start-provisioning.js';
+import { DeviceTopicsDesk } from './topics/device-topics.js';
+import { HomeReplies } from './traffic/home-replies.js';
+import { HomeTraffic } from './traffic/home-traffic.js';
+
+// biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
+export class ProvisioningModule {
+  static forRoot(deps: ProvisioningDeps, registry: Registry): DynamicModule {
+    const { log, databaseUrl, poolSize, busLink, homeLink, sharedSubscriptions = false } = deps;
+    return {
+      module: ProvisioningModule,
+      imports: [
+        PersistenceModule.forRoot({
+          url: databaseUrl,
+          schema,
+          entities,
+          migrations,
+          log,
+          ...(poolSize === undefined ? {} : { poolSize }),
+        }),
+        BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
+      ],
+      controllers: [FactoryController, OnboardingController],
+      providers: [
+        { provide: Clock, useValue: deps.clock },
+        { provide: RevisionRegistry, useValue: deps.plugins.revisions },
+        { provide: ActivationCodes, useValue: new ActivationCodes(deps.encryptionKey) },
+        {
+          provide: ProvisioningSettings,
+          useValue: new ProvisioningSettings(log, deps.homeBroker, deps.onPersisted ?? (() => undefined)),
+        },
+        {
+          provide: DeviceTraffic,
+          useFactory: () =>
+            new DeviceTraffic(homeLink, { log, ...(sharedSubscriptions ? { sharedGroup: 'provisioning' } : {}) }),
+        },
+        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
+        { provide: GuessGuard, useFactory: () => new GuessGuard() },
+        {
+          provide: OnboardingMetrics,
+          useFactory: (repository: OnboardingRepository) => {
+            const metrics = new OnboardingMetrics(registry);
+            metrics.countOpenBy(registry, () => repository.countOpen());
+            return metrics;
+          },
+          inject: [OnboardingRepository],
+        },
+        OnboardingRepository,
+        Onboardings,
+        OnboardingDriver,
+        OnboardingEffects,
+        Recovery,
+        Expiry,
+        FactoryRegistry,
+        Certifying,
+        Announcing,
+        Claiming,
+        Gateways,
+        Activation,
+        Naming,
+        DeviceTopicsDesk,
+        HomeReplies,
+        HomeTraffic,
+        ProvisioningRuntime,
+      ],
+    };
+  }
+}

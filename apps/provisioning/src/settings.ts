@@ -1,0 +1,19 @@
+import type { OnboardingStateName } from '@mqtt2go/protocol';
+import type { Logger } from 'pino';
+
+/** Where devices are sent: the home's broker, as the outside sees it. */
+export interface HomeBrokerAddress {
+  /** IP address or host name, no scheme. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What the service was started with, for its providers. */
+export class ProvisioningSettings {
+  constructor(
+    readonly log: Logger,
+    readonly homeBroker: HomeBrokerAddress,
+    /** See `ProvisioningDeps`. */
+    readonly onPersisted: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void,
+  ) {}
+}

@@ -1,0 +1,52 @@
+import { type BrokerLink, BusServer, DeviceTraffic } from '@mqtt2go/messaging';
+import type { RevisionRegistry } from '@mqtt2go/plugin-api';
+import type { Clock } from '@mqtt2go/ports';
+import type { OnboardingStateName } from '@mqtt2go/protocol';
+import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
+import type { Logger } from 'pino';
+import type { DiscoveryAccess } from './announcing/discovery-client.js';
+import { ProvisioningModule } from './provisioning.module.js';
+import type { HomeBrokerAddress } from './settings.js';
+
+export interface ProvisioningDeps {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly databaseUrl: string;
+  /** Database connections at most. */
+  readonly poolSize?: number;
+  readonly busLink: BrokerLink;
+  readonly homeLink: BrokerLink;
+  /** The Discovery server's REST side. */
+  readonly discovery: DiscoveryAccess;
+  /** Where devices are sent to. */
+  readonly homeBroker: HomeBrokerAddress;
+  /** The platform's key-encryption key, 32 bytes. */
+  readonly encryptionKey: Uint8Array;
+  /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
+  readonly plugins: { readonly revisions: RevisionRegistry };
+  /** Share messages and requests with other replicas; needs brokers with shared subscriptions. */
+  readonly sharedSubscriptions?: boolean;
+  /** Called after each transition's commit, before anything that follows from it. */
+  readonly onPersisted?: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void;
+}
+
+/**
+ * Starts provisioning: takes controllers' and devices' requests at the home broker and drives each onboarding.
+ * Onboardings that an earlier process left half-way go on at once.
+ * @throws Mqtt2goError `unavailable` without the database; `forbidden` when a broker refuses a subscription
+ */
+export async function startProvisioning(deps: ProvisioningDeps): Promise<ServiceHandle> {
+  const { log, busLink, sharedSubscriptions = false } = deps;
+  const registry = createRegistry('provisioning');
+  return startNestService({
+    name: 'provisioning',
+    module: ProvisioningModule.forRoot({ ...deps, log: log.child({ service: 'provisioning' }) }, registry),
+    log,
+    registry,
+    strategies: [new BusServer({ link: busLink, service: 'provisioning', shared: sharedSubscriptions })],
+    checks: (app) => {
+      const traffic = app.get(DeviceTraffic);
+      return [{ name: 'home broker', check: () => traffic.checkHealth() }];
+    },
+  });
+}

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { DeviceTraffic } from '@mqtt2go/messaging';
+import { RevisionRegistry } from '@mqtt2go/plugin-api';
+import { type HomeInbound, type Inbound, type Mqtt2goError, type ReplyPath, toMqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { Activation } from '../activation/activation.js';
+import { Naming } from '../naming/naming.js';
+import { ProvisioningSettings } from '../settings.js';
+import { DeviceTopicsDesk } from '../topics/device-topics.js';
+import { HomeReplies } from './home-replies.js';
+
+/** The home broker's messages: read by their revision, handed to whose they are, refused in a report. */
+@Injectable()
+export class HomeTraffic {
+  constructor(
+    private readonly traffic: DeviceTraffic,
+    private readonly revisions: RevisionRegistry,
+    private readonly activation: Activation,
+    private readonly topics: DeviceTopicsDesk,
+    private readonly naming: Naming,
+    private readonly replies: HomeReplies,
+    private readonly settings: ProvisioningSettings,
+  ) {}
+
+  /** @throws Mqtt2goError `forbidden` when the broker refuses a subscription */
+  async start(): Promise<void> {
+    await this.traffic.listen(this.revisions.homeFilters, (topic, payload) => this.handle(topic, payload));
+  }
+
+  /** Waits for the messages that are being handled. */
+  async stop(): Promise<void> {
+    await this.traffic.close();
+  }
+
+  private async handle(topic: string, payload: Buffer): Promise<void> {
+    const reading = this.revisions.readHome(topic, payload);
+    if (reading.outcome === 'ignored') return;
+    if (reading.outcome === 'refused') {
+      await this.refuse(reading.error, reading.reply, reading.command);
+      return;
+    }
+    const { message } = reading;
+    // An answer that is late on purpose holds up nobody: the message counts as handled meanwhile.
+    await new Promise<void>((release) => {
+      void this.answer(message, () => digestOf(topic, payload), release).finally(release);
+    });
+  }
+
+  /** Never rejects. */
+  private async answer(message: HomeInbound, digest: () => string, slowed: () => void): Promise<void> {
+    try {
+      await this.dispatch(message, digest, slowed);
+    } catch (error) {
+      await this.refuse(toMqtt2goError(error), message.reply, message.kind, message);
+    }
+  }
+
+  private dispatch(message: HomeInbound, digest: () => string, slowed: () => void): Promise<void> {
+    switch (message.kind) {
+      case 'activate-device':
+        return this.activation.activate(message, digest(), slowed);
+      case 'get-device-topics':
+        return this.topics.answer(message);
+      case 'rename-device':
+        return this.naming.name(message);
+    }
+  }
+
+  private async refuse(
+    error: Mqtt2goError,
+    to: ReplyPath | undefined,
+    command: Inbound['kind'] | undefined,
+    message?: HomeInbound,
+  ): Promise<void> {
+    const { log } = this.settings;
+    const facts = { code: error.code, command, deviceId: message?.deviceId, topic: to?.topic };
+    if (error.code === 'internal') log.error({ ...facts, err: error }, 'a request on the home broker failed');
+    else log.info({ ...facts, reason: error.message }, 'a request on the home broker was refused');
+    if (!to) return;
+    await this.replies.send([
+      { to, message: { kind: 'command-refused', error, ...(command === undefined ? {} : { command }) } },
+    ]);
+  }
+}
+
+/** Tells a message that is delivered twice from one that is sent twice. */
+function digestOf(topic: string, payload: Buffer): string {
+  return createHash('sha256').update(topic).update('\0').update(payload).digest('base64url');
+}
