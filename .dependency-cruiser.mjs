@@ -44,7 +44,7 @@ const oneOf = (paths) => (paths.length === 0 ? never : paths.join('|'));
 
 const tests = [
   String.raw`\.(spec|e2e)\.ts$`,
-  '^apps/[^/]+/(test|bench)/',
+  '^apps/[^/]+/test/',
   '^libs/testing/',
   // Helpers of one package's own tests.
   String.raw`/(test-support|testing|fixtures|stand-in)(/|\.ts$)`,

@@ -81,14 +81,15 @@ function adoptInstalled() {
   return Object.entries(locked).every(([path, wantedEntry]) => {
     if (path === '' || !path.startsWith('node_modules/')) return true;
     const entry = installed[path];
-    if (entry === undefined) return wantedEntry.optional === true && !suitsHere(wantedEntry);
+    if (entry === undefined) return wantedEntry.optional === true && !isForHere(wantedEntry);
     return entry.version === wantedEntry.version && entry.link === wantedEntry.link && existsSync(join(root, path));
   });
 }
 
-function suitsHere(entry) {
-  const suits = (list, value) => list === undefined || list.includes(value);
-  return suits(entry.os, process.platform) && suits(entry.cpu, process.arch);
+/** Of packages for one C library, npm installs one of two; which one is npm's to know. */
+function isForHere({ os, cpu, libc }) {
+  const isFor = (list, value) => list === undefined || list.includes(value);
+  return libc === undefined && isFor(os, process.platform) && isFor(cpu, process.arch);
 }
 
 async function install() {

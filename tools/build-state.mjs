@@ -10,7 +10,7 @@ export const programs = Object.freeze({
   'certificate-authority': 'apps/certificate-authority/src/main.ts',
   'topic-generator': 'apps/topic-generator/src/main.ts',
   cli: 'apps/cli/src/main.ts',
-  bench: 'apps/cli/bench/main.ts',
+  bench: 'apps/bench/src/main.ts',
 });
 
 const sourceFolders = ['apps', 'libs', 'plugins'];
