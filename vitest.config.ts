@@ -8,6 +8,8 @@ const conditions = ['@mqtt2go/source', 'node', 'default'];
 const shared = {
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: ['node', 'default'] } },
+  // Where vitest runs the global setup.
+  environments: { __vitest__: { resolve: { conditions } } },
 };
 const habits = { pool: 'forks', restoreMocks: true, unstubEnvs: true } as const;
 
