@@ -1,0 +1,95 @@
+import { Device, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
+import type { Command } from 'commander';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { readSeconds } from '../terminal/arguments.js';
+import type { Context } from '../terminal/context.js';
+import { duration } from '../terminal/layout.js';
+import { StepView } from '../terminal/step-view.js';
+
+const options = z.object({
+  /** Milliseconds. */
+  reportEvery: z.number().default(30_000),
+  reset: z.boolean().default(false),
+  untilActive: z.boolean().default(false),
+});
+
+export function runCommand(
+  command: Command,
+  run: (action: (context: Context, options: unknown, folder: string) => Promise<void>) => void,
+): void {
+  command
+    .description('be a device: get activated, get topics, live; ends with Ctrl-C')
+    .argument('<dir>', 'what mqtt2go factory mint has written')
+    .option('--report-every <seconds>', 'how often it reports its state (default: 30)', readSeconds)
+    .option('--reset', 'forget everything since the factory first', false)
+    .option('--until-active', 'end when it has its topics', false)
+    .addHelpText(
+      'after',
+      `
+It goes on from where it ended: whatever it has got is kept in its folder. It
+obeys set (on, off) and query, and reports its state.
+
+Example:
+  $ npx mqtt2go device run kettle-1`,
+    );
+  run((context, given, folder) => runDevice(context, options.parse(given), resolve(folder)));
+}
+
+async function runDevice(context: Context, given: z.infer<typeof options>, folder: string): Promise<void> {
+  const { terminal, signal } = context;
+  const store = new FolderDeviceStore(folder);
+  const { file } = await store.identity();
+  if (given.reset) await store.forget();
+  const device = new Device(store, { times: { reportEveryMs: given.reportEvery } });
+  const { bold, dim, green, yellow } = terminal.colors;
+  const view = new StepView(terminal);
+  const say = (event: object, words: string): void => {
+    if (terminal.json) terminal.result(event, () => '');
+    else terminal.note(words);
+  };
+
+  say(
+    { event: 'start', device_id: file.device_id },
+    `${bold(file.device_id)} ${dim(`(${file.device_type}) in ${folder}`)}`,
+  );
+  const lastSteps = new Map<number, string>();
+  let waiting = '';
+  device.on('step', (step: DeviceStep) => {
+    // A device that waits to be added goes through the same steps again and again: each is worth showing once.
+    const repeated = step.step <= 6 && lastSteps.get(step.step) === step.what;
+    lastSteps.set(step.step, step.what);
+    if (!repeated) view.show({ who: 'device', ...step });
+  });
+  device.on('problem', ({ error, retryInMs }) => {
+    if (retryInMs === undefined || signal.aborted) return;
+    const words = `${error.code}: ${error.message}`;
+    if (words !== waiting)
+      say(
+        { event: 'problem', code: error.code, detail: error.message, retry_in_ms: Math.round(retryInMs) },
+        `      ${yellow(words)} ${dim('Tries again.')}`,
+      );
+    waiting = words;
+  });
+  device.on('active', (topics) => {
+    waiting = '';
+    say({ event: 'active', topics }, `${green('✓')} Active; ends with Ctrl-C`);
+    if (given.untilActive) void device.stop();
+  });
+  device.on('command', ({ topic, commandType, value, answer }) => {
+    say(
+      { event: 'command', topic, command_type: commandType, value, answer },
+      `      ${bold(commandType)} ${JSON.stringify(value)} ${dim('→')} ${JSON.stringify(answer)}`,
+    );
+  });
+  device.on('report', (topic, message) => {
+    const { report_type: type, value } = z
+      .object({ report_type: z.string(), value: z.unknown() })
+      .parse(JSON.parse(message));
+    if (type !== 'command_response')
+      say({ event: 'report', topic, report_type: type, value }, dim(`      ${type} ${JSON.stringify(value)}`));
+  });
+  const startedMs = performance.now();
+  await device.run(signal);
+  say({ event: 'stopped' }, dim(`Stopped after ${duration(performance.now() - startedMs)}; its state is kept.`));
+}
