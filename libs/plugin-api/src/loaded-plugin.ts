@@ -1,10 +1,10 @@
 import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import type { Abstract, INestApplicationContext, Type } from '@nestjs/common';
+import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { satisfies, validRange } from 'semver';
 import { type PluginClass, type PluginFacts, pluginApiVersion, pluginFactsOf, pluginKinds } from './plugin.js';
-import { RevisionWire } from './revision-wire.js';
+import type { RevisionWire } from './revision-wire.js';
 
 /**
  * The facts of a class, if it is made for this version of the contract.
@@ -51,29 +51,25 @@ export class LoadedPlugin {
   }
 
   /**
-   * What the plugin's module provides under a token.
-   * @throws Mqtt2goError `plugin_failed` if it does not
+   * The wire of a plugin of kind `revision`, else none.
+   * @throws Mqtt2goError `plugin_failed` if it provides none
    */
-  get<T>(token: Type<T> | Abstract<T>): T {
-    try {
-      return this.context.get<T>(token, { strict: false });
-    } catch (error) {
-      throw new Mqtt2goError('plugin_failed', `It is of kind ${this.facts.kind} but provides no ${token.name}.`, {
-        cause: error,
-      });
-    }
-  }
-
-  /** The wire of a plugin of kind `revision`, else none. */
   revisionWire(): RevisionWire | undefined {
     if (this.facts.kind !== 'revision') return undefined;
-    const wire = this.get(RevisionWire);
-    const filters: unknown[] = [wire.homeFilters, wire.activationFilters];
-    const complete = filters.every((list) => Array.isArray(list) && list.every((one) => typeof one === 'string'));
-    if (!(wire instanceof RevisionWire) || typeof wire.revision !== 'string' || !complete) {
-      throw new Mqtt2goError('plugin_failed', 'What it provides as RevisionWire is none.');
-    }
+    const wire = this.#provided();
+    if (!isRevisionWire(wire)) throw new Mqtt2goError('plugin_failed', 'What it provides as RevisionWire is none.');
     return wire;
+  }
+
+  /** What the plugin's module provides for its kind. */
+  #provided(): unknown {
+    const token = pluginFactsOf(this.plugin)?.token;
+    try {
+      if (typeof token === 'function') return this.context.get<unknown>(token, { strict: false });
+    } catch (error) {
+      throw new Mqtt2goError('plugin_failed', 'It is of kind revision but provides no RevisionWire.', { cause: error });
+    }
+    return undefined;
   }
 
   async start(): Promise<void> {
@@ -87,4 +83,26 @@ export class LoadedPlugin {
   async close(): Promise<void> {
     await this.context.close();
   }
+}
+
+const wireMethods = [
+  'readHome',
+  'readActivation',
+  'write',
+  'addDevicePath',
+  'deviceTopicsPath',
+] as const satisfies (keyof RevisionWire)[];
+
+/** By its form: a plugin that was bundled extends its own copy of the class. */
+function isRevisionWire(value: unknown): value is RevisionWire {
+  if (typeof value !== 'object' || value === null) return false;
+  const property = (name: keyof RevisionWire): unknown => Reflect.get(value, name);
+  const isFilters = (filters: unknown): boolean =>
+    Array.isArray(filters) && filters.every((filter) => typeof filter === 'string');
+  return (
+    typeof property('revision') === 'string' &&
+    isFilters(property('homeFilters')) &&
+    isFilters(property('activationFilters')) &&
+    wireMethods.every((name) => typeof property(name) === 'function')
+  );
 }

@@ -270,7 +270,7 @@ describe('start and stop', () => {
 describe('the decorator', () => {
   it('makes classes plugins, and only those that carry it', () => {
     expect(isPluginClass(PluginA)).toBe(true);
-    expect(pluginFactsOf(Quiet)).toEqual({ name: 'quiet', kind: 'notifier', api: '>=1.0.0 <2' });
+    expect(pluginFactsOf(Quiet)).toMatchObject({ name: 'quiet', kind: 'notifier', api: '>=1.0.0 <2' });
     expect(isPluginClass(class extends PluginA {})).toBe(false);
     expect(isPluginClass({})).toBe(false);
     expect(isPluginClass(RevisionWire)).toBe(false);

@@ -1,4 +1,5 @@
-import { Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { type Abstract, Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { RevisionWire } from './revision-wire.js';
 
 /** The version of the contract in this folder; plugins name the range of it that they are made for. */
 export const pluginApiVersion = '1.0.0';
@@ -27,7 +28,13 @@ export interface PluginLifecycle {
 
 export type PluginClass = Type<PluginLifecycle>;
 
-/** Shared by all copies of this library, so that a plugin with its own copy is told apart by its range only. */
+/** What the module of a plugin has to provide and export, by kind; kinds without an entry are lifecycles only. */
+const tokens: Readonly<Partial<Record<PluginKind, Abstract<unknown>>>> = { revision: RevisionWire };
+
+/**
+ * Shared by all copies of this library: a plugin that was bundled brings a copy of its own. For the same reason the
+ * decorator notes the token, which as a class is another one in each copy.
+ */
 const factsKey = Symbol.for('mqtt2go.plugin');
 
 /**
@@ -45,7 +52,7 @@ export function Mqtt2goPlugin(metadata: PluginFacts & ModuleMetadata): ClassDeco
   const asModule = Module(moduleMetadata);
   return (target) => {
     asModule(target);
-    Object.defineProperty(target, factsKey, { value: Object.freeze({ name, kind, api }) });
+    Object.defineProperty(target, factsKey, { value: Object.freeze({ name, kind, api, token: tokens[kind] }) });
   };
 }
 
@@ -53,11 +60,12 @@ export function Mqtt2goPlugin(metadata: PluginFacts & ModuleMetadata): ClassDeco
  * What a class says of itself by {@link Mqtt2goPlugin}; `undefined` for anything else. The values are
  * unchecked: they may come from a plugin that was made for another version of this contract.
  */
-export function pluginFactsOf(value: unknown): Readonly<Record<keyof PluginFacts, unknown>> | undefined {
+export function pluginFactsOf(value: unknown): Readonly<Record<keyof PluginFacts | 'token', unknown>> | undefined {
   if (typeof value !== 'function' || !Object.hasOwn(value, factsKey)) return undefined;
   const facts: unknown = Reflect.get(value, factsKey);
   if (typeof facts !== 'object' || facts === null) return undefined;
-  return { name: Reflect.get(facts, 'name'), kind: Reflect.get(facts, 'kind'), api: Reflect.get(facts, 'api') };
+  const fact = (name: string): unknown => Reflect.get(facts, name);
+  return { name: fact('name'), kind: fact('kind'), api: fact('api'), token: fact('token') };
 }
 
 /** True for a class under {@link Mqtt2goPlugin}. */
