@@ -93,6 +93,8 @@ if (major < 24) {
   process.stderr.write(\`Node.js 24 is needed, this is \${major}.\${minor}; the npm scripts and npx use the project's own.\\n\`);
   process.exit(1);
 }
+// Node.js is silent on the deprecated calls of code in node_modules, and cannot tell that of a bundle.
+process.noDeprecation = true;
 module.enableCompileCache(process.env.NODE_COMPILE_CACHE ?? fileURLToPath(new URL('${cache}', import.meta.url)));
 await import('${target}');
 `;
