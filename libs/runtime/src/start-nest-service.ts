@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Bus } from '@mqtt2go/messaging';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { DynamicModule, Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { ModulesContainer, NestFactory } from '@nestjs/core';
 import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyServerOptions } from 'fastify';
@@ -143,10 +143,8 @@ function ownChecks(app: NestFastifyApplication, strategies: readonly ServiceStra
   ];
 }
 
+/** A provider if there is one; looked up first, because NestJS logs a failed `get` as an error. */
 function find<T>(app: NestFastifyApplication, token: Type<T>): T | undefined {
-  try {
-    return app.get(token, { strict: false });
-  } catch {
-    return undefined;
-  }
+  const modules = [...app.get(ModulesContainer).values()];
+  return modules.some(({ providers }) => providers.has(token)) ? app.get(token, { strict: false }) : undefined;
 }
