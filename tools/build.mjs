@@ -139,14 +139,19 @@ function writeWhole(file, text) {
 
 /**
  * Builds again whenever a source changes.
- * @param {{onBuilt: () => void, onError: (error: Error) => void}} events
+ * @param {{onBuilt: () => void, onError: (message: string) => void}} events
  * @returns {{close(): Promise<void>}}
  */
 export function buildOnChange(programs, folder, { onBuilt, onError }) {
   const watcher = watch(bundleOptions(programs, folder));
+  let failed = false;
   watcher.on('event', async (event) => {
-    if (event.code === 'ERROR') onError(event.error);
-    if (event.code === 'END') onBuilt();
+    if (event.code === 'START') failed = false;
+    if (event.code === 'ERROR') {
+      failed = true;
+      onError(plain(event.error.message));
+    }
+    if (event.code === 'END' && !failed) onBuilt();
     if (event.code === 'BUNDLE_END' || event.code === 'ERROR') await event.result?.close();
   });
   return watcher;
@@ -172,7 +177,7 @@ async function main(args) {
   const programs = wanted.length === 0 ? all : Object.fromEntries(wanted.map((name) => [name, all[name]]));
   buildOnChange(programs, bundles, {
     onBuilt: () => process.stdout.write(`built ${Object.keys(programs).join(', ')}\n`),
-    onError: (error) => process.stderr.write(`${plain(error.message)}\n`),
+    onError: (message) => process.stderr.write(`${message}\n`),
   });
 }
 

@@ -76,7 +76,7 @@ const watcher = buildOnChange({ [name]: entry }, folder, {
     say(child === undefined ? 'built, starting' : 'built, starting again');
     restart();
   },
-  onError: (error) => say(error.message),
+  onError: say,
 });
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
