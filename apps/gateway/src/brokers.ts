@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { BrokerRole, ServiceName } from '@mqtt2go/access';
 import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
 import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
@@ -66,6 +67,12 @@ export class Brokers {
       this.home.listenWss({ ...home, port: ports.homeWss }),
       this.activation.listenTls({ ...activation, port: ports.activation, clientCertificates: 'required' }),
     ]);
+  }
+
+  /** Resolves when the services have told both brokers who may come in; after 10 seconds the doors open all the same. */
+  async filled(): Promise<void> {
+    const isFilled = (): boolean => this.stats().every(({ broker, isCopyComplete }) => broker === 'bus' || isCopyComplete);
+    for (let tries = 1_000; tries > 0 && !isFilled(); tries -= 1) await setTimeout(10);
   }
 
   stats(): ({ broker: BrokerRole } & BrokerStats)[] {

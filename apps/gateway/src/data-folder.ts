@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import lockfile from 'proper-lockfile';
@@ -33,7 +33,7 @@ export class DataFolder {
       const pid = await readFile(holder, 'utf8').then(Number, () => Number.NaN);
       // A killed process leaves its lock behind; waiting for it to go stale would cost ten seconds.
       if (isGone(pid)) {
-        await lockfile.unlock(path, options);
+        await rm(options.lockfilePath, { recursive: true, force: true });
         return lock().catch(() => refuse(path, pid));
       }
       return refuse(path, pid);

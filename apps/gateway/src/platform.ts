@@ -128,12 +128,13 @@ async function start(
         ...files.services.provisioning,
       },
       homeBroker: { host: publicHost, port: ports.home },
-      encryptionKey,
+      encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
       onPersisted,
     }),
   );
 
+  if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
   const operations = await serveOperations(handles, {
     host: '127.0.0.1',

@@ -1,0 +1,60 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { rolldown } from 'rolldown';
+import { bundleOptions } from '../../../../tools/build.mjs';
+
+const root = resolve(import.meta.dirname, '../../../..');
+
+/** Bundles a program of the tests as the real ones are. Answers the file to run. */
+export async function bundleProgram(name: string, entry: string): Promise<string> {
+  // Within the project, so that what is not bundled is found.
+  const folder = await mkdtemp(join(root, 'dist', `test-${name}-`));
+  const { output, ...input } = bundleOptions({ [name]: join(import.meta.dirname, entry) }, folder);
+  const bundle = await rolldown(input);
+  await bundle.write(output);
+  await bundle.close();
+  return join(folder, `${name}.mjs`);
+}
+
+/** Ports that are free now, by variable, so that a restart finds its clients where they look for it. */
+export async function freePorts(): Promise<Record<string, string>> {
+  const names = ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'];
+  const servers = await Promise.all(
+    names.map(async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const entries = servers.map((server, index) => {
+    const address = server.address();
+    return [`MQTT2GO_${names[index]}_PORT`, String(typeof address === 'object' ? address?.port : 0)];
+  });
+  await Promise.all(servers.map(async (server) => once(server.close(), 'close')));
+  return Object.fromEntries(entries);
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  /** Resolves with the signal or code that it ended with. */
+  readonly ended: Promise<string | number | null>;
+}
+
+/** Starts a program and waits until it says that it is ready. */
+export async function startProgram(program: string, env: Record<string, string>): Promise<Started> {
+  const child = fork(program, { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const ended = once(child, 'exit').then(([code, signal]) => (signal as string | null) ?? (code as number | null));
+  const ready = once(child, 'message');
+  const outcome = await Promise.race([ready.then(() => 'ready' as const), ended]);
+  if (outcome !== 'ready') throw new Error(`${program} ended with ${outcome} before it was ready`);
+  return { child, ended };
+}
+
+/** Ends a program as Ctrl-C does, and waits for it. */
+export async function stopProgram({ child, ended }: Started): Promise<void> {
+  child.kill('SIGTERM');
+  await ended;
+}
