@@ -132,7 +132,8 @@ async function tell(
       { event: 'done', device_id: deviceId, topic, answer, state, steps: 13, seconds: Math.round(addedMs) / 1_000 },
       () =>
         [
-          `${bold('App')}      switches it on: ${dim(`set "on" to ${topic}`)}`,
+          `${bold('App')}      switches it on: set "on" on`,
+          `         ${dim(topic)}`,
           `${bold('Device')}   answers ${JSON.stringify(answer)} and reports ${JSON.stringify(state)}`,
           '',
           `${green('✓')} All 13 steps happened, in ${duration(addedMs)}; the socket is on.`,

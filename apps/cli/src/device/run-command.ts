@@ -1,4 +1,4 @@
-import { Device, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
+import { Device, type DevicePhase, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -55,6 +55,10 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
   );
   const lastSteps = new Map<number, string>();
   let waiting = '';
+  let phase: DevicePhase = 'factory';
+  device.on('phase', (now) => {
+    phase = now;
+  });
   device.on('step', (step: DeviceStep) => {
     // A device that waits to be added goes through the same steps again and again: each is worth showing once.
     const repeated = step.step <= 6 && lastSteps.get(step.step) === step.what;
@@ -63,12 +67,12 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
   });
   device.on('problem', ({ error, retryInMs }) => {
     if (retryInMs === undefined || signal.aborted) return;
-    const words = `${error.code}: ${error.message}`;
-    if (words !== waiting)
-      say(
-        { event: 'problem', code: error.code, detail: error.message, retry_in_ms: Math.round(retryInMs) },
-        `      ${yellow(words)} ${dim('Tries again.')}`,
-      );
+    const words =
+      phase === 'factory' && error.code === 'forbidden'
+        ? 'Nobody has added the device yet.'
+        : `${error.code}: ${error.message}`;
+    const event = { event: 'problem', code: error.code, detail: error.message, retry_in_ms: Math.round(retryInMs) };
+    if (words !== waiting) say(event, `      ${yellow(words)} ${dim('Tries again.')}`);
     waiting = words;
   });
   device.on('active', (topics) => {

@@ -99,7 +99,7 @@ async function mint(context: Context, given: z.infer<typeof options>): Promise<v
         ),
         '',
         `Next: ${cyan(`npx mqtt2go device run ${given.out}`)}`,
-        `and   ${cyan(`npx mqtt2go controller add --device-id ${file.device_id} --code ${file.activation_code}`)}`,
+        `and   ${cyan(`npx mqtt2go controller add --credentials DIR --device-id ${file.device_id} --code ${file.activation_code}`)}`,
       ].join('\n'),
     );
   } finally {

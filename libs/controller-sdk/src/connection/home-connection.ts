@@ -62,7 +62,7 @@ export class HomeConnection {
       resubscribe: false,
       queueQoSZero: false,
     };
-    const client = open?.(options) ?? connect(url, options);
+    const client = open?.(options) ?? connect({ ...endpoint(url), ...options });
     this.#client = client;
     let delay = reconnectMs;
     return new Promise((resolve, reject) => {
@@ -174,6 +174,29 @@ export class HomeConnection {
     if (!this.#client?.connected) throw connectionError(this.#lastError, this.#options.url);
     return this.#client;
   }
+}
+
+const protocols: Readonly<Record<string, IClientOptions['protocol']>> = {
+  'mqtts:': 'mqtts',
+  'wss:': 'wss',
+  'mqtt:': 'mqtt',
+  'ws:': 'ws',
+};
+
+/** The parts of a URL, which mqtt.js would take apart by what Node.js warns of. @throws Mqtt2goError `configuration_invalid` */
+function endpoint(url: string): IClientOptions {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const protocol = protocols[parsed?.protocol ?? ''];
+  if (parsed === undefined || protocol === undefined) {
+    throw new Mqtt2goError('configuration_invalid', `${url} is not the URL of a broker, such as mqtts://host:8883.`);
+  }
+  const { hostname, port, pathname, search } = parsed;
+  return {
+    protocol,
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    ...(port === '' ? {} : { port: Number(port) }),
+    ...(protocol === 'wss' || protocol === 'ws' ? { path: `${pathname}${search}` } : {}),
+  };
 }
 
 /** Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms. Browsers do it right. */

@@ -20,7 +20,8 @@ export function tlsLink({ url, ca, cert, key, clientId }: TlsLinkOptions): Broke
   return {
     address: url,
     open(suffix: string, options?: IClientOptions): MqttClient {
-      return connect(url, {
+      return connect({
+        ...endpoint(url),
         ...connectionOptions(clientId, suffix, options),
         ca,
         cert,
@@ -29,4 +30,10 @@ export function tlsLink({ url, ca, cert, key, clientId }: TlsLinkOptions): Broke
       });
     },
   };
+}
+
+/** mqtt.js takes a URL apart by what Node.js warns of. IPv6 addresses come without their brackets. */
+function endpoint(url: string): IClientOptions {
+  const { hostname, port } = new URL(url);
+  return { protocol: 'mqtts', host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 8883 : Number(port) };
 }
