@@ -17,6 +17,7 @@ import {
   waitFor,
 } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
+import pg from 'pg';
 import { z } from 'zod';
 import { type ProvisioningDeps, startProvisioning } from '../start-provisioning.js';
 import { Neighbours, startNeighbours } from './scripted-neighbours.js';
@@ -37,6 +38,15 @@ const heardMessage = z.looseObject({
   report_name: z.string().optional(),
   value: z.unknown().optional(),
 });
+
+/** Nobody answers while the service is down; a test that asks until somebody does loses no time by it. */
+const once = { retries: 0, timeoutMs: 500 };
+
+export interface RenameOptions {
+  readonly topic?: string;
+  readonly name?: string;
+  readonly groups?: unknown;
+}
 
 export interface TestDevice {
   readonly deviceId: string;
@@ -161,7 +171,7 @@ export class ProvisioningStand {
   /** Step 11. */
   async rename(
     deviceId: string,
-    { topic = 'home-1/gw-1/add_device', name = 'Kettle', groups = 'kitchen' as unknown } = {},
+    { topic = 'home-1/gw-1/add_device', name = 'Kettle', groups = 'kitchen' }: RenameOptions = {},
   ): Promise<void> {
     const value = { device_id: deviceId, device_name: name, group_id: groups };
     await this.publish(topic, { type: 'command', timestamp: 0, command_type: 'rename_device', value });
@@ -171,11 +181,11 @@ export class ProvisioningStand {
   async claim(deviceId: string, csr?: string): Promise<string | undefined> {
     const { onboardingId } = await this.onboarding(deviceId);
     const input = csr === undefined ? { onboardingId } : { onboardingId, csr };
-    return (await this.bus.call(provisioning.claimOnboarding, input, { retries: 0 })).deviceCertificate;
+    return (await this.bus.call(provisioning.claimOnboarding, input, once)).deviceCertificate;
   }
 
   async onboarding(deviceId: string): Promise<z.output<typeof provisioning.getOnboarding.output>> {
-    return this.bus.call(provisioning.getOnboarding, { deviceId });
+    return this.bus.call(provisioning.getOnboarding, { deviceId }, once);
   }
 
   /** Waits until the newest onboarding of the device has come this far. */
@@ -197,8 +207,23 @@ export class ProvisioningStand {
   async bringToName(deviceId: string): Promise<void> {
     await this.reach(deviceId, 'announced');
     await this.claim(deviceId);
+    await this.bringToNameFromClaim(deviceId);
+  }
+
+  async bringToNameFromClaim(deviceId: string): Promise<void> {
     await this.askForTopics(deviceId);
     await this.reach(deviceId, 'awaiting-name');
+  }
+
+  /** Asks the database. */
+  async query<R extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<R[]> {
+    const client = new pg.Client({ connectionString: this.database.url });
+    await client.connect();
+    try {
+      return (await client.query<R>(sql, values)).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   /** The next report, since `from`, that matches. */

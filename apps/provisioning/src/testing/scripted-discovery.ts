@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { TLSSocket } from 'node:tls';
+import { text } from 'node:stream/consumers';
+import { TLSSocket } from 'node:tls';
 import { type ActivateDeviceRequest, activateDeviceRequest } from '@mqtt2go/protocol';
 import type { TestCertificates } from '@mqtt2go/testing';
 
@@ -46,16 +47,16 @@ export class ScriptedDiscovery {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
-    const socket = request.socket as TLSSocket;
-    this.requests.push({ method, path: url, caller: socket.getPeerCertificate().subject.CN?.toString() });
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(Buffer.from(chunk));
-    const { status, body } = (await this.instead(method, url)) ?? this.carryOut(method, url, Buffer.concat(chunks));
+    const { socket } = request;
+    const caller = socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN?.toString() : undefined;
+    this.requests.push({ method, path: url, caller });
+    const sent = await text(request);
+    const { status, body } = (await this.instead(method, url)) ?? this.carryOut(method, url, sent);
     response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' });
     response.end(body === undefined ? '' : JSON.stringify(body));
   }
 
-  private carryOut(method: string, url: string, bytes: Buffer): ScriptedAnswer {
+  private carryOut(method: string, url: string, sent: string): ScriptedAnswer {
     const { pathname, searchParams } = new URL(url, this.url);
     if (method === 'DELETE') {
       const deviceId = pathname.slice('/activate_device/'.length);
@@ -63,7 +64,7 @@ export class ScriptedDiscovery {
       if (entry?.onboarding_id === searchParams.get('onboarding_id')) this.waiting.delete(deviceId);
       return { status: 204 };
     }
-    const device = activateDeviceRequest.parse(JSON.parse(bytes.toString()));
+    const device = activateDeviceRequest.parse(JSON.parse(sent));
     const known = this.waiting.has(device.device_id);
     this.waiting.set(device.device_id, device);
     this.announcements.push(device);
