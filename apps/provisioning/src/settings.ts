@@ -1,6 +1,9 @@
 import type { OnboardingStateName } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
 
+/** For calls on the bus while a controller or a device waits, who will ask again rather than wait for long. */
+export const whileAsked = { timeoutMs: 3_000, retries: 1 } as const;
+
 /** Where devices are sent: the home's broker, as the outside sees it. */
 export interface HomeBrokerAddress {
   /** IP address or host name, no scheme. */

@@ -1,7 +1,7 @@
 import { type BrokerLink, BusServer, DeviceTraffic } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
-import type { OnboardingStateName } from '@mqtt2go/protocol';
+import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
 import type { DiscoveryAccess } from './announcing/discovery-client.js';
@@ -12,7 +12,7 @@ export interface ProvisioningDeps {
   readonly log: Logger;
   readonly clock: Clock;
   readonly databaseUrl: string;
-  /** Database connections at most. */
+  /** Database connections at most; 4 at least, as two are held while the outbox works. */
   readonly poolSize?: number;
   readonly busLink: BrokerLink;
   readonly homeLink: BrokerLink;
@@ -46,7 +46,15 @@ export async function startProvisioning(deps: ProvisioningDeps): Promise<Service
     strategies: [new BusServer({ link: busLink, service: 'provisioning', shared: sharedSubscriptions })],
     checks: (app) => {
       const traffic = app.get(DeviceTraffic);
-      return [{ name: 'home broker', check: () => traffic.checkHealth() }];
+      return [
+        { name: 'home broker', check: () => traffic.checkHealth() },
+        { name: 'revisions', check: () => checkRevisions(deps.plugins.revisions) },
+      ];
     },
   });
+}
+
+/** @throws Mqtt2goError `plugin_failed` */
+function checkRevisions({ wires }: RevisionRegistry): void {
+  if (wires.length === 0) throw new Mqtt2goError('plugin_failed', 'no plugin speaks a revision of the standard');
 }

@@ -1,4 +1,5 @@
 import { Bus, topicGenerator } from '@mqtt2go/messaging';
+import { whileAsked } from '../settings.js';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 
@@ -17,7 +18,7 @@ export class Gateways {
     const key = `${homeId}/${gatewayId}`;
     const nowMs = performance.now();
     if ((this.knownUntil.get(key) ?? 0) > nowMs) return;
-    const { exists } = await this.bus.call(topicGenerator.hasGateway, { homeId, gatewayId });
+    const { exists } = await this.bus.call(topicGenerator.hasGateway, { homeId, gatewayId }, whileAsked);
     if (!exists) throw new Mqtt2goError('unknown_home');
     this.knownUntil.delete(key);
     this.knownUntil.set(key, nowMs + rememberedMs);

@@ -24,15 +24,14 @@ export interface DiscoveryAccess {
 export interface DiscoveryClientLimits {
   /** For the TLS connection, the head of the answer and its body each; 5,000 by default. */
   readonly timeoutMs: number;
-  /** Further attempts when the server cannot be reached or says that it cannot; 2 by default. */
+  /** Further attempts of an announcement when the server cannot be reached or says that it cannot; 2 by default. */
   readonly retries: number;
 }
 
 const connections = 8;
 
 /**
- * The Discovery server's REST side, over connections with mutual TLS that are kept. All requests are idempotent
- * and are tried again by themselves.
+ * The Discovery server's REST side, over connections with mutual TLS that are kept. All requests are idempotent.
  */
 export class DiscoveryClient implements OnApplicationShutdown {
   private readonly pool: Pool;
@@ -57,16 +56,27 @@ export class DiscoveryClient implements OnApplicationShutdown {
    * @throws Mqtt2goError the code of the problem that the server answers; unavailable; internal
    */
   async announce(device: ActivateDeviceRequest): Promise<void> {
-    const answer = await this.request('POST', activateDevicePath, JSON.stringify(device));
+    const body = JSON.stringify(device);
+    const answer = await pRetry(() => this.attempt('POST', activateDevicePath, body), {
+      retries: this.retries,
+      minTimeout: 100,
+      maxTimeout: 1_000,
+      factor: 3,
+      randomize: true,
+      shouldRetry: ({ error }) => error instanceof Mqtt2goError && error.code === 'unavailable',
+    });
     const parsed = activateDeviceResponse.safeParse(parseJson(answer));
     if (!parsed.success || parsed.data.onboarding_id !== device.onboarding_id) {
       throw new Mqtt2goError('internal', 'the Discovery server answered in another form than agreed');
     }
   }
 
-  /** `DELETE /activate_device/{device_id}`; one that is not there is fine. Same errors as {@link announce}. */
+  /**
+   * `DELETE /activate_device/{device_id}`, once: the outbox tries again. One that is not there is fine. Same errors as
+   * {@link announce}.
+   */
   async withdraw(deviceId: string, onboardingId: string): Promise<void> {
-    await this.request('DELETE', withdrawActivationPath(deviceId, onboardingId));
+    await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId), undefined);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -75,17 +85,6 @@ export class DiscoveryClient implements OnApplicationShutdown {
 
   async close(): Promise<void> {
     if (!this.pool.closed) await this.pool.destroy();
-  }
-
-  private request(method: 'POST' | 'DELETE', path: string, body?: string): Promise<string> {
-    return pRetry(() => this.attempt(method, path, body), {
-      retries: this.retries,
-      minTimeout: 100,
-      maxTimeout: 1_000,
-      factor: 3,
-      randomize: true,
-      shouldRetry: ({ error }) => error instanceof Mqtt2goError && error.code === 'unavailable',
-    });
   }
 
   private async attempt(method: 'POST' | 'DELETE', path: string, body: string | undefined): Promise<string> {

@@ -2,6 +2,7 @@ import { Bus, certificateAuthority, topicGenerator } from '@mqtt2go/messaging';
 import type { Onboarding } from '@mqtt2go/onboarding';
 import { Injectable } from '@nestjs/common';
 import { FactoryRegistry } from '../factory/factory-registry.js';
+import { whileAsked } from '../settings.js';
 
 export interface DeviceKey {
   /** PEM SubjectPublicKeyInfo; looked up in the factory record when it is needed and not given. */
@@ -29,7 +30,7 @@ export class Certifying {
     await this.bus.call(
       topicGenerator.admitDevice,
       { onboardingId, deviceId, homeId, gatewayId, deviceType, serialNumber },
-      { onboardingId },
+      { onboardingId, ...whileAsked },
     );
     return deviceCertificate;
   }
@@ -53,7 +54,7 @@ export class Certifying {
         ...(known === undefined ? {} : { publicKey: known }),
         ...(csr === undefined ? {} : { csr }),
       },
-      { onboardingId },
+      { onboardingId, ...whileAsked },
     );
   }
 }

@@ -13,6 +13,7 @@ import { Injectable } from '@nestjs/common';
 import { OnboardingMetrics } from '../onboarding/onboarding-metrics.js';
 import { OnboardingRepository } from '../onboarding/onboarding-repository.js';
 import { Onboardings } from '../onboarding/onboardings.js';
+import { whileAsked } from '../settings.js';
 
 /** Steps 11 and 12: the person has named the device. */
 @Injectable()
@@ -86,7 +87,7 @@ export class Naming {
     const { topics } = await this.bus.call(
       topicGenerator.assignTopics,
       { deviceId, groupIds: [...groupIds] },
-      { onboardingId },
+      { onboardingId, ...whileAsked },
     );
     return topics;
   }

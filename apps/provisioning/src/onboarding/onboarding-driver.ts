@@ -17,6 +17,7 @@ const concurrency = 64;
 const renewMs = 500;
 const firstRetryMs = 500;
 const longestRetryMs = 15_000;
+const stopTimeoutMs = 3_000;
 
 /** What is known besides the row, so that it need not be asked for. */
 export interface DriveHints {
@@ -58,12 +59,16 @@ export class OnboardingDriver {
     this.renewal = setInterval(() => void this.renew(), renewMs);
   }
 
-  /** Begins nothing more, and waits for the steps that run. */
+  /** Begins nothing more, and waits for the steps that run; not for long, as they can be done again. */
   async stop(): Promise<void> {
     this.stopped = true;
-    this.limit.clearQueue();
     clearInterval(this.renewal);
-    await Promise.all([...this.drives.values()].map(({ ended }) => ended));
+    let timer: NodeJS.Timeout | undefined;
+    const longEnough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, stopTimeoutMs);
+    });
+    await Promise.race([Promise.all([...this.drives.values()].map(({ ended }) => ended)), longEnough]);
+    clearTimeout(timer);
   }
 
   /** Drives an onboarding if it owes anything; returns at once. */

@@ -5,7 +5,7 @@ import { OnboardingRepository } from './onboarding-repository.js';
 import { Ticker } from './ticker.js';
 
 const intervalMs = 500;
-const batchSize = 50;
+const batchSize = 200;
 
 /**
  * Takes up steps that nobody works on: of a process that was killed, and those that failed and have rested. A step

@@ -24,7 +24,12 @@ export class HomeTraffic {
 
   /** @throws Mqtt2goError `forbidden` when the broker refuses a subscription */
   async start(): Promise<void> {
-    await this.traffic.listen(this.revisions.homeFilters, (topic, payload) => this.handle(topic, payload));
+    const filters = this.revisions.homeFilters;
+    if (filters.length === 0) {
+      this.settings.log.error('no plugin speaks a revision of the standard: nobody is heard on the home broker');
+      return;
+    }
+    await this.traffic.listen(filters, (topic, payload) => this.handle(topic, payload));
   }
 
   /** Waits for the messages that are being handled. */
