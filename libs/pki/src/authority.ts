@@ -1,13 +1,13 @@
 import { X509Certificate as NodeCertificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { bitString, context, type Der, hexToBytes, integer, sequence, time, unsignedInteger } from './der.js';
+import { type BaseBlock, Integer } from 'asn1js';
+import { type Der, Encoded, encoded, explicit, sequence, serialNumber, signed, time } from './asn1.js';
 import {
   type AlternativeNames,
   authorityConstraints,
   authorityKeyIdentifier,
   authorityUsage,
-  certificateExtensions,
   clientPurpose,
   endEntityConstraints,
   keyIdentifier,
@@ -16,9 +16,10 @@ import {
   signatureUsage,
   subjectAltName,
   subjectKeyIdentifier,
+  uriAltName,
 } from './extensions.js';
 import { type KeyObject, type KeyPair, publicKeyDer, Signer } from './keys.js';
-import { nameDer, type SubjectName } from './names.js';
+import { encodeName, type SubjectName } from './names.js';
 import { joinPem, toPem } from './pem.js';
 import { type CrlEntry, revocationListDer } from './revocation-list.js';
 import { createSerialNumber } from './serial-number.js';
@@ -33,7 +34,7 @@ import { publicKeyBits, subjectOf } from './x509-reading.js';
 
 /** The organization in every subject. */
 const organization = 'MQTT2GO';
-const version3: Der = context(0, integer(2));
+const version3 = encoded(explicit(0, new Integer({ value: 2 })));
 
 export interface IssuedCertificate {
   /** Upper-case hex, 32 digits. */
@@ -87,9 +88,8 @@ export class Authority {
   /** PEM certificates that go out with what this CA issues: its own and those above it, the root left out. */
   readonly chain: readonly string[];
   readonly #signer: Signer;
-  readonly #subject: Der;
-  readonly #keyIdentifier: Der;
-  readonly #authorityKey: Der;
+  readonly #subject: Encoded;
+  readonly #authorityKey: Encoded;
   readonly #notAfterMs: number;
 
   /**
@@ -110,15 +110,14 @@ export class Authority {
     this.chain = parsed.checkIssued(parsed) ? [] : [certificate, ...above];
     this.#signer = new Signer(privateKey);
     this.#subject = subjectOf(certificate);
-    this.#keyIdentifier = keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey)));
-    this.#authorityKey = authorityKeyIdentifier(this.#keyIdentifier);
+    this.#authorityKey = authorityKeyIdentifier(keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey))));
     this.#notAfterMs = parsed.validToDate.getTime();
   }
 
   /** A self-signed CA. */
   static createRoot(request: RootRequest): Authority {
     const signer = new Signer(request.keys.privateKey);
-    const subject = nameDer({ organization, commonName: request.commonName });
+    const subject = encodeName({ organization, commonName: request.commonName });
     const spki = publicKeyDer(request.keys.publicKey);
     const identifier = keyIdentifier(publicKeyBits(spki));
     const issued = write(signer, {
@@ -215,14 +214,14 @@ export class Authority {
     request: Issuance,
     subject: SubjectName,
     defaultValidityMs: number,
-    extensions: readonly Der[],
+    extensions: readonly BaseBlock[],
     latestMs = this.#notAfterMs,
   ): IssuedCertificate {
     const spki = publicKeyDer(request.publicKey);
     return write(this.#signer, {
       serialNumber: request.serialNumber ?? createSerialNumber(),
       issuer: this.#subject,
-      subject: nameDer(subject),
+      subject: encodeName(subject),
       notBeforeMs: wholeSeconds(request.nowMs - BACKDATED_MS),
       notAfterMs: endOf(request.nowMs, request.validityMs ?? defaultValidityMs, latestMs),
       spki,
@@ -231,13 +230,8 @@ export class Authority {
   }
 }
 
-function deviceExtensions(deviceId: string): Der[] {
-  return [
-    endEntityConstraints,
-    signatureUsage,
-    clientPurpose,
-    subjectAltName({ uris: [`urn:mqtt2go:device:${deviceId}`] }),
-  ];
+function deviceExtensions(deviceId: string): BaseBlock[] {
+  return [endEntityConstraints, signatureUsage, clientPurpose, uriAltName(`urn:mqtt2go:device:${deviceId}`)];
 }
 
 function hostNames(hosts: readonly string[]): AlternativeNames {
@@ -252,25 +246,25 @@ function write(
   signer: Signer,
   content: {
     serialNumber: string;
-    issuer: Der;
-    subject: Der;
+    issuer: Encoded;
+    subject: Encoded;
     notBeforeMs: number;
     notAfterMs: number;
     spki: Uint8Array;
-    extensions: readonly Der[];
+    extensions: readonly BaseBlock[];
   },
 ): IssuedCertificate {
   const toBeSigned = sequence(
     version3,
-    unsignedInteger(hexToBytes(content.serialNumber)),
+    serialNumber(content.serialNumber),
     signer.algorithm,
     content.issuer,
     sequence(time(content.notBeforeMs), time(content.notAfterMs)),
     content.subject,
-    content.spki,
-    certificateExtensions(...content.extensions),
+    new Encoded(content.spki),
+    explicit(3, sequence(...content.extensions)),
   );
-  const der = sequence(toBeSigned, signer.algorithm, bitString(signer.sign(toBeSigned)));
+  const der = signed(toBeSigned, signer);
   return {
     serialNumber: content.serialNumber,
     der,

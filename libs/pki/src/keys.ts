@@ -1,7 +1,8 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { type Der, derNull, oid, sequence } from './der.js';
+import { Null } from 'asn1js';
+import { type Encoded, encoded, oid, sequence } from './asn1.js';
 import { type PemBlock, splitPem, toPem } from './pem.js';
 
 export type { KeyObject } from 'node:crypto';
@@ -140,14 +141,18 @@ function requireAccepted(key: KeyObject): void {
 interface SigningScheme {
   /** `null` where the scheme hashes by itself. */
   readonly digest: 'sha256' | 'sha384' | null;
-  /** DER AlgorithmIdentifier of the signature. */
-  readonly identifier: Der;
+  /** AlgorithmIdentifier of the signature. */
+  readonly identifier: Encoded;
 }
 
-const ecdsaSha256: SigningScheme = { digest: 'sha256', identifier: sequence(oid('1.2.840.10045.4.3.2')) };
-const ecdsaSha384: SigningScheme = { digest: 'sha384', identifier: sequence(oid('1.2.840.10045.4.3.3')) };
-const ed25519: SigningScheme = { digest: null, identifier: sequence(oid('1.3.101.112')) };
-const rsaSha256: SigningScheme = { digest: 'sha256', identifier: sequence(oid('1.2.840.113549.1.1.11'), derNull) };
+const ecdsaSha256: SigningScheme = { digest: 'sha256', identifier: algorithm('1.2.840.10045.4.3.2') };
+const ecdsaSha384: SigningScheme = { digest: 'sha384', identifier: algorithm('1.2.840.10045.4.3.3') };
+const ed25519: SigningScheme = { digest: null, identifier: algorithm('1.3.101.112') };
+const rsaSha256: SigningScheme = { digest: 'sha256', identifier: algorithm('1.2.840.113549.1.1.11', new Null()) };
+
+function algorithm(type: string, ...parameters: Null[]): Encoded {
+  return encoded(sequence(oid(type), ...parameters));
+}
 
 function signingScheme(key: KeyObject): SigningScheme | undefined {
   const details = key.asymmetricKeyDetails;
@@ -178,8 +183,8 @@ export class Signer {
     this.#scheme = signingScheme(privateKey) ?? ecdsaSha256;
   }
 
-  /** DER AlgorithmIdentifier. */
-  get algorithm(): Der {
+  /** AlgorithmIdentifier. */
+  get algorithm(): Encoded {
     return this.#scheme.identifier;
   }
 

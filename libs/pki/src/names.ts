@@ -1,4 +1,5 @@
-import { type Der, oid, printableString, sequence, setOf, utf8String } from './der.js';
+import { PrintableString, Set as SetOf, Utf8String } from 'asn1js';
+import { type Encoded, encoded, oid, sequence } from './asn1.js';
 
 /** The subject attributes that the platform writes, in the order in which they stand in a name. */
 export interface SubjectName {
@@ -15,15 +16,17 @@ const commonName = oid('2.5.4.3');
 const serialNumber = oid('2.5.4.5');
 const printable = /^[A-Za-z0-9 '()+,\-./:=?]{1,64}$/;
 
-/** DER Name, one attribute per RDN. */
-export function nameDer(name: SubjectName): Der {
-  const rdns: Der[] = [];
-  const add = (type: Der, value: Der) => rdns.push(setOf(sequence(type, value)));
-  if (name.organization !== undefined) add(organization, utf8String(name.organization));
-  if (name.organizationalUnit !== undefined) add(organizationalUnit, utf8String(name.organizationalUnit));
-  add(commonName, utf8String(name.commonName));
+/** A Name, one attribute per RDN. */
+export function encodeName(name: SubjectName): Encoded {
+  const rdns: SetOf[] = [];
+  const add = (type: Encoded, value: Utf8String | PrintableString) =>
+    rdns.push(new SetOf({ value: [sequence(type, value)] }));
+  if (name.organization !== undefined) add(organization, new Utf8String({ value: name.organization }));
+  if (name.organizationalUnit !== undefined)
+    add(organizationalUnit, new Utf8String({ value: name.organizationalUnit }));
+  add(commonName, new Utf8String({ value: name.commonName }));
   if (name.serialNumber !== undefined && printable.test(name.serialNumber)) {
-    add(serialNumber, printableString(name.serialNumber));
+    add(serialNumber, new PrintableString({ value: name.serialNumber }));
   }
-  return sequence(...rdns);
+  return encoded(sequence(...rdns));
 }

@@ -1,5 +1,5 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import type { Der } from './der.js';
+import type { Der } from './asn1.js';
 
 export interface PemBlock {
   /** Such as `CERTIFICATE`. */

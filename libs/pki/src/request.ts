@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
-import { bitString, context, integer, sequence } from './der.js';
+import { Integer } from 'asn1js';
+import { Encoded, explicit, sequence, signed } from './asn1.js';
 import { type KeyObject, type KeyPair, publicKeyDer, readPublicKeyDer, Signer } from './keys.js';
-import { nameDer } from './names.js';
+import { encodeName } from './names.js';
 import { splitPem, toPem } from './pem.js';
 
 export interface CertificateRequest {
@@ -16,12 +17,12 @@ export interface CertificateRequest {
 export function createCertificateRequest(request: { readonly deviceId: string; readonly keys: KeyPair }): string {
   const signer = new Signer(request.keys.privateKey);
   const toBeSigned = sequence(
-    integer(0),
-    nameDer({ commonName: request.deviceId }),
-    publicKeyDer(request.keys.publicKey),
-    context(0),
+    new Integer({ value: 0 }),
+    encodeName({ commonName: request.deviceId }),
+    new Encoded(publicKeyDer(request.keys.publicKey)),
+    explicit(0),
   );
-  return toPem('CERTIFICATE REQUEST', sequence(toBeSigned, signer.algorithm, bitString(signer.sign(toBeSigned))));
+  return toPem('CERTIFICATE REQUEST', signed(toBeSigned, signer));
 }
 
 /** A request has one key, one name and little else. */

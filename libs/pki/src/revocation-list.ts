@@ -1,16 +1,5 @@
-import {
-  bitString,
-  context,
-  type Der,
-  hexToBytes,
-  integer,
-  octetString,
-  oid,
-  sequence,
-  tagged,
-  time,
-  unsignedInteger,
-} from './der.js';
+import { type BaseBlock, Enumerated, Integer, OctetString } from 'asn1js';
+import { type Der, type Encoded, encoded, explicit, oid, sequence, serialNumber, signed, time } from './asn1.js';
 import { crlNumber } from './extensions.js';
 import type { Signer } from './keys.js';
 
@@ -34,33 +23,34 @@ export interface CrlEntry {
 }
 
 const reasonCode = oid('2.5.29.21');
+const version2 = encoded(new Integer({ value: 1 }));
 
 /** DER CertificateList, version 2. */
 export function revocationListDer(
   signer: Signer,
-  issuer: Der,
-  authorityKeyIdentifier: Der,
+  issuer: Encoded,
+  authorityKeyIdentifier: Encoded,
   list: { entries: readonly CrlEntry[]; number: number; thisUpdateMs: number; nextUpdateMs: number },
 ): Der {
   const toBeSigned = sequence(
-    integer(1),
+    version2,
     signer.algorithm,
     issuer,
     time(list.thisUpdateMs),
     time(list.nextUpdateMs),
     // RFC 5280 5.1.2.6: no empty list of revoked certificates.
-    ...(list.entries.length === 0 ? [] : [sequence(...list.entries.map(entryDer))]),
-    context(0, sequence(authorityKeyIdentifier, crlNumber(list.number))),
+    ...(list.entries.length === 0 ? [] : [sequence(...list.entries.map(encodeEntry))]),
+    explicit(0, sequence(authorityKeyIdentifier, crlNumber(list.number))),
   );
-  return sequence(toBeSigned, signer.algorithm, bitString(signer.sign(toBeSigned)));
+  return signed(toBeSigned, signer);
 }
 
-function entryDer(entry: CrlEntry): Der {
-  const parts = [unsignedInteger(hexToBytes(entry.serialNumber)), time(entry.revokedAtMs)];
+function encodeEntry(entry: CrlEntry): Encoded {
+  const parts: BaseBlock[] = [serialNumber(entry.serialNumber), time(entry.revokedAtMs)];
   if (entry.reason !== 'unspecified') {
     // RFC 5280 5.3.1: unspecified is told by leaving the code out.
-    const code = tagged(0x0a, new Uint8Array([revocationReasons[entry.reason]]));
-    parts.push(sequence(sequence(reasonCode, octetString(code))));
+    const code = new Enumerated({ value: revocationReasons[entry.reason] });
+    parts.push(sequence(sequence(reasonCode, new OctetString({ valueHex: code.toBER() }))));
   }
-  return sequence(...parts);
+  return encoded(sequence(...parts));
 }
