@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = join(root, 'node_modules', '.bin');
@@ -34,8 +35,13 @@ function run([command, ...args]) {
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
     child.once('error', (error) => resolve({ ok: false, output: error.message }));
-    child.once('close', (code) => resolve({ ok: code === 0, output: output.trim() }));
+    child.once('close', (code) => resolve({ ok: code === 0, output: plain(output.trim()) }));
   });
+}
+
+/** Some of the tools colour their output in a CI whatever NO_COLOR says. */
+function plain(text) {
+  return env.NO_COLOR === undefined ? text : stripVTControlCharacters(text);
 }
 
 const failed = [];
