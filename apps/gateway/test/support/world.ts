@@ -7,6 +7,7 @@ import { Bus, discovery, provisioning, tlsLink, topicGenerator } from '@mqtt2go/
 import { Authority, createCertificateRequest, generateKeys, type KeyPair, writePrivateKey, writePublicKey } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { KeyMode } from '@mqtt2go/protocol';
+import { createLogger } from '@mqtt2go/runtime';
 import { createTestDatabase, silentLogger, type TestDatabase } from '@mqtt2go/testing';
 import { type Platform, type PlatformOptions, startPlatform } from '../../src/index.js';
 import { Wire } from './wire.js';
@@ -197,7 +198,7 @@ async function start(dataDir: string, database: TestDatabase, options: PlatformO
     ]),
   );
   const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
-  return startPlatform(config, silentLogger, options);
+  return startPlatform(config, process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger, options);
 }
 
 export function sha256(text: string): string {

@@ -1,13 +1,22 @@
 import { advance, isOverdue, type Onboarding } from '@mqtt2go/onboarding';
 import { withOnboarding } from '@mqtt2go/messaging';
 import { Clock } from '@mqtt2go/ports';
-import { Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
+import { type ErrorCode, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { Certifying } from '../certifying/certifying.js';
 import { isTransient } from '../onboarding/onboarding-driver.js';
 import { OnboardingMetrics } from '../onboarding/onboarding-metrics.js';
 import { OnboardingRepository } from '../onboarding/onboarding-repository.js';
 import { Onboardings } from '../onboarding/onboardings.js';
+
+/** What is wrong with one certificate request, and not with the device that sent it. */
+const requestFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'csr_required',
+  'csr_invalid',
+  'csr_name_mismatch',
+  'csr_key_mismatch',
+  'key_not_accepted',
+]);
 
 /** Step 6: the device has shown itself to the Discovery server, which asks before it answers. */
 @Injectable()
@@ -51,8 +60,9 @@ export class Claiming {
         : await this.certifying.certify(onboarding, { csr });
     } catch (cause) {
       const error = toMqtt2goError(cause);
-      // A device that has its certificate and asks with another key is refused; its onboarding is not at stake.
-      if (!isTransient(error) && !onboarding.certified) {
+      // A device may ask again with a better request as long as its window is open; only what no request could
+      // mend ends the onboarding.
+      if (!isTransient(error) && !requestFaults.has(error.code) && !onboarding.certified) {
         await this.onboardings.happen(onboarding, { kind: 'refuse', error }, { strict: true });
       }
       throw error;
