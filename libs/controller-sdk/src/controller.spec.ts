@@ -227,6 +227,12 @@ describe('a controller', () => {
     await expect(adding).rejects.toBeDefined();
   });
 
+  it('adds one device after the other', async () => {
+    answers = goodPlatform;
+    const one = controller();
+    for (let round = 0; round < 20; round++) await within(one.addDevice(request), `device ${round}`);
+  });
+
   it('does not send what the standard does not allow', async () => {
     await expect(controller().addDevice({ ...request, deviceId: 'a/b' })).rejects.toMatchObject({
       code: 'invalid_identifier',

@@ -155,16 +155,29 @@ async function addAll(
       });
       const late = AbortSignal.timeout(timeoutMs);
       const began = performance.now();
+      let lastStep = 0;
+      device.on('step', ({ step }) => {
+        lastStep = step;
+      });
       try {
         const naming = { name: next.record.device_id, groupIds: ['fleet'] };
-        await addOne({ controller, minted: next, device, naming, signal: AbortSignal.any([signal, late]) });
+        await addOne({
+          controller,
+          minted: next,
+          device,
+          naming,
+          onProgress: (progress) => {
+            if (progress.kind === 'step') lastStep = progress.step;
+          },
+          signal: AbortSignal.any([signal, late]),
+        });
         endedMs = performance.now();
         times.push(endedMs - began);
         if (stay) living.push(device);
         else void device.stop();
       } catch (error) {
         await device.stop();
-        if (!signal.aborted) failed.push({ deviceId: next.record.device_id, ...describe(error, late) });
+        if (!signal.aborted) failed.push({ deviceId: next.record.device_id, ...describe(error, late, lastStep) });
       }
       idle.push(controller);
       onDevice?.(times.length + failed.length, failed.length);
@@ -186,8 +199,10 @@ async function addAll(
   };
 }
 
-function describe(error: unknown, late: AbortSignal): { code: string; detail: string } {
-  const known = late.aborted ? new Mqtt2goError('timeout') : toMqtt2goError(error);
+function describe(error: unknown, late: AbortSignal, lastStep: number): { code: string; detail: string } {
+  const known = late.aborted
+    ? new Mqtt2goError('timeout', `Nothing happened after step ${lastStep}.`)
+    : toMqtt2goError(error);
   return { code: known.code, detail: known.message };
 }
 

@@ -24,8 +24,9 @@ export class HomeConnection {
   readonly #options: HomeConnectionOptions;
   readonly #listeners = new Set<Listener>();
   readonly #reconnected = new Set<() => void>();
-  /** How many want each subscription. */
-  readonly #wanted = new Map<string, number>();
+  readonly #subscriptions = new Map<string, { wanted: number; readonly ready: Promise<void> }>();
+  /** Brokers work on several packets of a client at once: a subscription waits for the end of the one before it. */
+  readonly #leaving = new Map<string, Promise<unknown>>();
   #client: MqttClient | undefined;
   #connecting: Promise<void> | undefined;
   #lastError: unknown;
@@ -102,7 +103,7 @@ export class HomeConnection {
 
   async #comeBack(client: MqttClient): Promise<void> {
     try {
-      if (this.#wanted.size > 0) await client.subscribeAsync([...this.#wanted.keys()], { qos: 1 });
+      if (this.#subscriptions.size > 0) await client.subscribeAsync([...this.#subscriptions.keys()], { qos: 1 });
       for (const listener of [...this.#reconnected]) listener();
     } catch {
       // Lost again, or no longer allowed: the next publication tells.
@@ -122,31 +123,45 @@ export class HomeConnection {
 
   /** Subscribes until the returned function is called. @throws Mqtt2goError `forbidden` or `unavailable` */
   async subscribe(filter: string): Promise<() => void> {
+    await this.#connected();
+    await this.#leaving.get(filter);
     const client = await this.#connected();
-    const before = this.#wanted.get(filter) ?? 0;
-    this.#wanted.set(filter, before + 1);
-    const release = (): void => this.#release(filter);
-    if (before > 0) return release;
+    let subscription = this.#subscriptions.get(filter);
+    if (subscription === undefined) {
+      subscription = { wanted: 0, ready: this.#subscribe(client, filter) };
+      this.#subscriptions.set(filter, subscription);
+    }
+    subscription.wanted++;
+    try {
+      await subscription.ready;
+    } catch (error) {
+      this.#release(filter);
+      throw error;
+    }
+    return () => this.#release(filter);
+  }
+
+  async #subscribe(client: MqttClient, filter: string): Promise<void> {
     try {
       await client.subscribeAsync(filter, { qos: 1 });
-      return release;
     } catch (cause) {
-      release();
       if (!client.connected) throw connectionError(this.#lastError, this.#options.url);
-      throw new Mqtt2goError('forbidden', `The broker does not let ${this.#options.username} listen to ${filter}.`, {
-        cause,
-      });
+      const message = `The broker does not let ${this.#options.username} listen to ${filter}.`;
+      throw new Mqtt2goError('forbidden', message, { cause });
     }
   }
 
   #release(filter: string): void {
-    const left = (this.#wanted.get(filter) ?? 1) - 1;
-    if (left > 0) {
-      this.#wanted.set(filter, left);
-      return;
-    }
-    this.#wanted.delete(filter);
-    if (this.#client?.connected) this.#client.unsubscribe(filter);
+    const subscription = this.#subscriptions.get(filter);
+    if (subscription === undefined || --subscription.wanted > 0) return;
+    this.#subscriptions.delete(filter);
+    const client = this.#client;
+    if (!client?.connected) return;
+    const left = client.unsubscribeAsync(filter).catch(() => undefined);
+    this.#leaving.set(filter, left);
+    void left.then(() => {
+      if (this.#leaving.get(filter) === left) this.#leaving.delete(filter);
+    });
   }
 
   /** Resolves when the broker has taken it over (QoS 1). @throws Mqtt2goError `unavailable` when there is no connection */
