@@ -162,22 +162,38 @@ describe('what provisioning refuses', () => {
     await cancel(deviceId);
   });
 
-  it.each(['csr_key_mismatch', 'csr_name_mismatch', 'csr_invalid', 'key_not_accepted'] as const)(
-    'a certificate signing request with %s, for good',
+  it.each(['csr_required', 'csr_invalid', 'csr_name_mismatch', 'csr_key_mismatch', 'key_not_accepted'] as const)(
+    'a certificate signing request with %s, and takes a better one within the window',
     async (code) => {
       const device = await stand.mint({ key_mode: 'csr' });
+      const { deviceId } = device;
       await stand.activate(device);
-      await stand.reach(device.deviceId, 'announced');
+      await stand.reach(deviceId, 'announced');
       stand.neighbours.before = (verb) => {
         if (verb === 'issue') throw new Mqtt2goError(code);
       };
-      const from = stand.heard.length;
-      await expect(stand.claim(device.deviceId, 'a request')).rejects.toMatchObject({ code });
-      expect(await stand.refusal('activate_device', addDevice, from)).toBe(code);
-      await stand.reach(device.deviceId, 'refused');
-      await waitFor(() => !stand.discovery.waiting.has(device.deviceId), 'the withdrawal of the announcement');
+      await expect(stand.claim(deviceId, 'a bad request')).rejects.toMatchObject({ code });
+      expect(await stand.onboarding(deviceId)).toMatchObject({ state: 'announced' });
+      stand.neighbours.before = () => undefined;
+      expect(await stand.claim(deviceId, 'a good request')).toContain(deviceId);
+      await stand.reach(deviceId, 'claimed');
+      await cancel(deviceId);
     },
   );
+
+  it('a claim of a device of another home, for good', async () => {
+    const device = await stand.mint({ key_mode: 'csr' });
+    await stand.activate(device);
+    await stand.reach(device.deviceId, 'announced');
+    stand.neighbours.before = (verb) => {
+      if (verb === 'admit') throw new Mqtt2goError('device_already_active');
+    };
+    const from = stand.heard.length;
+    await expect(stand.claim(device.deviceId, 'a request')).rejects.toMatchObject({ code: 'device_already_active' });
+    expect(await stand.refusal('activate_device', addDevice, from)).toBe('device_already_active');
+    await stand.reach(device.deviceId, 'refused');
+    await waitFor(() => !stand.discovery.waiting.has(device.deviceId), 'the withdrawal of the announcement');
+  });
 
   it('another request of a device that has its certificate, and nothing more', async () => {
     const device = await stand.mint({ key_mode: 'csr' });
