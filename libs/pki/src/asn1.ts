@@ -12,7 +12,7 @@ import {
 } from 'asn1js';
 
 // What certificates, requests and revocation lists are built of. asn1js encodes; @peculiar/x509's classes above it cost
-// 2 ms of main thread for each certificate, and are used for what never changes and for reading.
+// several times as much main thread, and are used for what never changes and for reading.
 
 export type Der = Uint8Array<ArrayBuffer>;
 

@@ -1,4 +1,6 @@
+import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
+import { PemConverter } from '@peculiar/x509';
 import type { Der } from './asn1.js';
 
 export interface PemBlock {
@@ -9,37 +11,42 @@ export interface PemBlock {
   readonly pem: string;
 }
 
-const block = /-----BEGIN ([A-Z0-9 ]{1,64})-----\s*([A-Za-z0-9+/=\s]*?)-----END \1-----/g;
+/** On these the converter's time grows with the square of their length. */
+const endlessLabel = /-----BEGIN [A-Z0-9 -]{80}/;
 
 /**
  * All PEM blocks of a text in their order; whatever stands between them is left out.
- * @throws Mqtt2goError `malformed_message` when a block is not base64
+ * @throws Mqtt2goError `malformed_message` when a block is not whole or not base64
  */
 export function splitPem(text: string): PemBlock[] {
-  const blocks: PemBlock[] = [];
-  for (const [, label = '', body = ''] of text.matchAll(block)) {
-    const der = fromBase64(body.replace(/\s+/g, ''));
-    blocks.push({ label, der, pem: toPem(label, der) });
-  }
-  return blocks;
+  if (endlessLabel.test(text)) throw unreadable();
+  const begun = text.match(/^-----BEGIN /gm)?.length ?? 0;
+  const blocks = decode(text);
+  // The converter passes over what it cannot read.
+  if (blocks.length !== begun) throw unreadable();
+  return blocks.map(({ type, rawData }) => {
+    const der = new Uint8Array(rawData);
+    return { label: type, der, pem: toPem(type, der) };
+  });
 }
 
-function fromBase64(body: string): Der {
+function decode(text: string): ReturnType<typeof PemConverter.decodeWithHeaders> {
   try {
-    return Uint8Array.from(atob(body), (char) => char.charCodeAt(0));
+    // RFC 7468 2: white space at the end of a line does not count; the converter takes none.
+    const lines = text.split('\n').map((line) => line.trimEnd());
+    return PemConverter.decodeWithHeaders(lines.join('\n'));
   } catch (cause) {
-    throw new Mqtt2goError('malformed_message', 'A PEM block does not hold base64.', { cause });
+    throw unreadable(cause);
   }
+}
+
+function unreadable(cause?: unknown): Mqtt2goError {
+  return new Mqtt2goError('malformed_message', 'A PEM block is not whole, or does not hold base64.', { cause });
 }
 
 /** RFC 7468 form: lines of 64, `\n`, with a final line break. */
 export function toPem(label: string, der: Uint8Array): string {
-  let binary = '';
-  for (let at = 0; at < der.length; at += 8192) binary += String.fromCharCode(...der.subarray(at, at + 8192));
-  const body = btoa(binary);
-  let text = `-----BEGIN ${label}-----\n`;
-  for (let at = 0; at < body.length; at += 64) text += `${body.slice(at, at + 64)}\n`;
-  return `${text}-----END ${label}-----\n`;
+  return `${PemConverter.encode(der, label)}\n`;
 }
 
 /** One text of several PEM texts, each on lines of its own. */

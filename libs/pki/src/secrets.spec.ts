@@ -111,8 +111,8 @@ describe('a device bundle', () => {
     }
   });
 
-  it('may come with other line ends', () => {
-    const text = joinDeviceBundle({ certificate, chain: [issuer] }).replaceAll('\n', '\r\n');
+  it.each(['\r\n', ' \n', ' \r\n'])('may come with lines that end in %j', (end) => {
+    const text = joinDeviceBundle({ certificate, chain: [issuer] }).replaceAll('\n', end);
     expect(splitDeviceBundle(text)).toEqual({ certificate, chain: [issuer] });
   });
 
@@ -122,6 +122,11 @@ describe('a device bundle', () => {
       privateKey,
       certificate + privateKey + privateKey,
       certificate + toPem('X509 CRL', new Uint8Array(3)),
+      certificate + issuer.replace('Ag==', 'A*=='),
+      certificate + issuer.replace('Ag==', 'A'),
+      certificate + issuer.slice(0, -30),
+      '-----BEGIN A'.repeat(100_000),
+      ' '.repeat(1_000_000),
     ]) {
       expect(() => splitDeviceBundle(text)).toThrow(refusal('malformed_message'));
     }
