@@ -5,7 +5,7 @@ import { loadServiceConfig, type ServiceConfig } from '@mqtt2go/config';
 import { tlsLink } from '@mqtt2go/messaging';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { createLogger, type Running, runMain, serveOperations } from '@mqtt2go/runtime';
+import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { initialiseDeployment } from './deployment/initialise-deployment.js';
 import { startCertificateAuthority } from './start-certificate-authority.js';
 
@@ -24,26 +24,22 @@ async function serve(): Promise<Running> {
   const config = loadServiceConfig(process.env);
   const log = createLogger(config.log);
   const { ca, cert, key } = await readTlsFiles(config.tlsDir);
-  const handle = await startCertificateAuthority({
+  const { databaseUrl, busUrl } = config;
+  const encryptionKey = encryptionKeyOf(config);
+  return serveService({
+    name,
     log,
-    clock: new SystemClock(),
-    databaseUrl: config.databaseUrl,
-    encryptionKey: encryptionKeyOf(config),
-    busLink: tlsLink({ url: config.busUrl, ca, cert, key, clientId: name }),
+    healthPort: config.ports.health,
+    needs: { database: databaseUrl, bus: busUrl },
+    start: () =>
+      startCertificateAuthority({
+        log,
+        clock: new SystemClock(),
+        databaseUrl,
+        encryptionKey,
+        busLink: tlsLink({ url: busUrl, ca, cert, key, clientId: name }),
+      }),
   });
-  const operations = await serveOperations([handle], { host: '127.0.0.1', port: config.ports.health }).catch(
-    async (error: unknown) => {
-      await handle.stop();
-      throw error;
-    },
-  );
-  log.info({ bus: config.busUrl, healthPort: operations.port }, 'ready');
-  return {
-    async stop() {
-      await operations.close();
-      await handle.stop();
-    },
-  };
 }
 
 async function initialise(): Promise<Running> {

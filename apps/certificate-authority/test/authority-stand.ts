@@ -24,6 +24,7 @@ import type { z } from 'zod';
 import { startCertificateAuthority } from '../src/start-certificate-authority.js';
 
 export type Withdrawal = z.output<typeof topicGenerator.revokeAccess.input>;
+export type Acceptance = z.output<typeof topicGenerator.acceptCertificate.input>;
 export type IssueInput = z.input<typeof certificateAuthority.issueDeviceCertificate.input>;
 
 /** One certificate authority on a bus of its own, and whoever asks it. Stands of one database are replicas. */
@@ -38,6 +39,8 @@ export class AuthorityStand {
     private generator: ServiceHandle | undefined,
     /** What the topic generator was asked to withdraw. */
     readonly withdrawals: Collector<Withdrawal>,
+    /** The renewed certificates that it was asked to accept. */
+    readonly acceptances: Collector<Acceptance>,
     private readonly database: TestDatabase | undefined,
   ) {}
 
@@ -59,7 +62,8 @@ export class AuthorityStand {
   ): Promise<AuthorityStand> {
     const broker = await startTestBroker();
     const withdrawals = new Collector<Withdrawal>();
-    const generator = await startTopicGenerator(broker, withdrawals);
+    const acceptances = new Collector<Acceptance>();
+    const generator = await startTopicGenerator(broker, withdrawals, acceptances);
     const service = await startService(databaseUrl, clock, encryptionKey, broker);
     const bus = new Bus(broker.link('test'));
     await waitFor(() => {
@@ -79,6 +83,7 @@ export class AuthorityStand {
       service,
       generator,
       withdrawals,
+      acceptances,
       database,
     );
   }
@@ -125,7 +130,7 @@ export class AuthorityStand {
   }
 
   async startTopicGenerator(): Promise<void> {
-    this.generator = await startTopicGenerator(this.broker, this.withdrawals);
+    this.generator = await startTopicGenerator(this.broker, this.withdrawals, this.acceptances);
   }
 
   async stop(): Promise<void> {
@@ -148,13 +153,23 @@ function startService(databaseUrl: string, clock: FakeClock, encryptionKey: stri
   });
 }
 
-/** A topic generator that notes what it is to withdraw. */
-function startTopicGenerator(broker: TestBroker, withdrawals: Collector<Withdrawal>): Promise<ServiceHandle> {
+/** A topic generator that notes what it is to withdraw and to accept. */
+function startTopicGenerator(
+  broker: TestBroker,
+  withdrawals: Collector<Withdrawal>,
+  acceptances: Collector<Acceptance>,
+): Promise<ServiceHandle> {
   @Controller()
   class TopicGenerator {
     @Answers(topicGenerator.revokeAccess)
     revokeAccess(withdrawal: Withdrawal): Record<string, never> {
       withdrawals.add(withdrawal);
+      return {};
+    }
+
+    @Answers(topicGenerator.acceptCertificate)
+    acceptCertificate(acceptance: Acceptance): Record<string, never> {
+      acceptances.add(acceptance);
       return {};
     }
   }

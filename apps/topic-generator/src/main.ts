@@ -6,7 +6,7 @@ import { loadServiceConfig } from '@mqtt2go/config';
 import { tlsLink } from '@mqtt2go/messaging';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { createLogger, type Running, runMain, serveOperations } from '@mqtt2go/runtime';
+import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { startTopicGenerator } from './start-topic-generator.js';
 
 const name = 'topic-generator';
@@ -26,18 +26,22 @@ async function serve(): Promise<Running> {
   try {
     const brokerAdmin = new AedesBrokerAdmin(link(homeBrokerUrl));
     started.push(() => brokerAdmin.close());
-    const handle = await startTopicGenerator({
+    const service = await serveService({
+      name,
       log,
-      clock: new SystemClock(),
-      databaseUrl,
-      busLink: link(busUrl),
-      brokerAdmin,
-      controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+      healthPort: ports.health,
+      needs: { database: databaseUrl, bus: busUrl, 'home broker': homeBrokerUrl },
+      start: () =>
+        startTopicGenerator({
+          log,
+          clock: new SystemClock(),
+          databaseUrl,
+          busLink: link(busUrl),
+          brokerAdmin,
+          controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+        }),
     });
-    started.push(() => handle.stop());
-    const operations = await serveOperations([handle], { host: '127.0.0.1', port: ports.health });
-    started.push(() => operations.close());
-    log.info({ bus: busUrl, homeBroker: homeBrokerUrl, healthPort: operations.port }, 'ready');
+    started.push(() => service.stop());
   } catch (error) {
     await stop();
     throw error;

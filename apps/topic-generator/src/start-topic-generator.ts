@@ -30,5 +30,6 @@ export async function startTopicGenerator(deps: TopicGeneratorDeps): Promise<Ser
     module: TopicGeneratorModule.forRoot(deps),
     log,
     strategies: [new BusServer({ link: busLink, service: 'topic-generator', shared: sharedBus })],
+    checks: () => [{ name: 'home broker', check: () => deps.brokerAdmin.checkHealth() }],
   });
 }

@@ -22,6 +22,14 @@ export class TopicGeneratorController {
     return {};
   }
 
+  @Answers(topicGenerator.acceptCertificate)
+  async acceptCertificate(
+    renewal: z.output<typeof topicGenerator.acceptCertificate.input>,
+  ): Promise<Record<string, never>> {
+    await this.devices.acceptCertificate(renewal);
+    return {};
+  }
+
   @Answers(topicGenerator.assignTopics)
   async assignTopics({
     deviceId,

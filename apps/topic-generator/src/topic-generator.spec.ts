@@ -62,6 +62,8 @@ describe('the topic generator', () => {
     bus.call(topicGenerator.assignTopics, { deviceId, groupIds }, { retries: 0 });
   const withdraw = (onboardingId: string) => bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId });
   const revoke = (...serialNumbers: string[]) => bus.call(topicGenerator.revokeAccess, { deviceId, serialNumbers });
+  const accept = (serialNumber: string, renewedFrom = 'AA01') =>
+    bus.call(topicGenerator.acceptCertificate, { deviceId, renewedFrom, serialNumber }, { retries: 0 });
   const makeHome = (home: string, gatewayId = 'gw') =>
     bus.call(topicGenerator.createController, { homeId: home, gatewayId });
 
@@ -296,6 +298,68 @@ describe('the topic generator', () => {
       await expect(admit()).rejects.toMatchObject({ code: 'certificate_revoked' });
       await admit({ onboardingId: second, serialNumber: 'BB02', gatewayId: 'gw2', deviceType: 'light' });
       expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+    });
+  });
+
+  describe('accepting a renewed certificate', () => {
+    beforeEach(async () => {
+      await admit();
+      await assign('kitchen');
+    });
+
+    it('lets the device come with both, once however often it is asked', async () => {
+      await Promise.all([accept('AA02'), accept('AA02')]);
+      await accept('AA02');
+      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01', 'AA02'] });
+      const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA02' });
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(true);
+    });
+
+    it('goes on where it stopped when the broker was away', async () => {
+      admin.isAway = true;
+      await expect(accept('AA02')).rejects.toMatchObject({ code: 'unavailable' });
+      admin.isAway = false;
+      await accept('AA02');
+      expect(onBroker()?.certificateSerials).toEqual(['AA01', 'AA02']);
+    });
+
+    it('keeps it through another naming, and drops it with the one that it renews', async () => {
+      await accept('AA02');
+      await assign('cellar');
+      expect(onBroker()?.certificateSerials).toEqual(['AA01', 'AA02']);
+      await admit({ onboardingId: second, serialNumber: 'BB02' });
+      await assign('hall');
+      expect(onBroker()?.certificateSerials).toEqual(['BB02']);
+      await expect(accept('AA02')).rejects.toMatchObject({ code: 'certificate_revoked' });
+    });
+
+    it('takes it back with an onboarding that is withdrawn', async () => {
+      await admit({ onboardingId: second, serialNumber: 'BB02' });
+      await accept('BB03', 'BB02');
+      await withdraw(second);
+      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+    });
+
+    it('keeps it when the one that it renews is revoked, but renews none that is', async () => {
+      await accept('AA02');
+      await revoke('AA01');
+      expect(onBroker()?.certificateSerials).toEqual(['AA02']);
+      await accept('AA02');
+      await expect(accept('AA03')).rejects.toMatchObject({ code: 'certificate_revoked' });
+      expect(onBroker()?.certificateSerials).toEqual(['AA02']);
+    });
+
+    it('does not bring back one that was revoked before it came', async () => {
+      await revoke('AA02');
+      await expect(accept('AA02')).rejects.toMatchObject({ code: 'certificate_revoked' });
+      expect(onBroker()?.certificateSerials).toEqual(['AA01']);
+    });
+
+    it('refuses a device that nobody admitted, and the renewal of a certificate that nobody did', async () => {
+      await expect(accept('AA02', 'CC01')).rejects.toMatchObject({ code: 'unknown_certificate' });
+      await revoke();
+      await expect(accept('AA02')).rejects.toMatchObject({ code: 'unknown_device' });
+      expect(onBroker()).toBeUndefined();
     });
   });
 

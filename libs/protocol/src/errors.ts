@@ -25,6 +25,7 @@ export const errorCodes = {
   key_not_accepted: 'The public key is of a type or size that is not accepted.',
   unknown_certificate: 'No such certificate.',
   certificate_revoked: 'The certificate has been revoked.',
+  certificate_expired: 'The certificate has expired; the device has to be added again.',
   server_untrusted: 'The certificate of the server is not from the CA that is trusted, or is not for this server.',
   certificate_not_accepted: 'The certificate that was delivered is not for this device, this key, or from this CA.',
   forbidden: 'The caller may not do this.',

@@ -69,6 +69,27 @@ describe('renewing a certificate', () => {
     expect(await stand.handle.metrics()).toMatch(/mqtt2go_certificates_renewed_total\{.*\} [1-9]/);
   });
 
+  it('has the brokers accept it before it answers', async () => {
+    const { serialNumber, deviceId } = await activeDevice();
+    const renewed = await renew(serialNumber);
+    const accepted = { deviceId, renewedFrom: serialNumber, serialNumber: renewed.serialNumber };
+    expect(stand.acceptances.items.at(-1)).toEqual(accepted);
+  });
+
+  it('does not answer while the topic generator does not; repeated, it has the same certificate accepted', async () => {
+    const { serialNumber, deviceId } = await activeDevice();
+    await stand.stopTopicGenerator();
+    await expect(renew(serialNumber)).rejects.toMatchObject({ code: expect.stringMatching(/^(timeout|unavailable)$/) });
+    const [stored] = await stand.query('SELECT serial_number FROM device_certificate WHERE renewed_from = $1', [
+      serialNumber,
+    ]);
+    await stand.startTopicGenerator();
+    const renewed = await renew(serialNumber);
+    expect(renewed.serialNumber).toBe(stored?.serial_number);
+    const accepted = { deviceId, renewedFrom: serialNumber, serialNumber: renewed.serialNumber };
+    expect(stand.acceptances.items.at(-1)).toEqual(accepted);
+  });
+
   it('goes on from the renewed one', async () => {
     const { serialNumber } = await activeDevice();
     const first = await renew(serialNumber);
@@ -83,7 +104,7 @@ describe('renewing a certificate', () => {
     await stand.call(certificateAuthority.revokeCertificates, { serialNumber });
     await expect(renew(serialNumber)).rejects.toMatchObject(refusal('certificate_revoked'));
     stand.clock.advance(DEVICE_VALIDITY_MS + 1000);
-    await expect(renew(other.serialNumber)).rejects.toMatchObject(refusal('conflict'));
+    await expect(renew(other.serialNumber)).rejects.toMatchObject(refusal('certificate_expired'));
   });
 
   it('does not bring back a renewed one that has been revoked', async () => {

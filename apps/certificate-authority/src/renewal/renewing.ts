@@ -1,4 +1,4 @@
-import type { certificateAuthority } from '@mqtt2go/messaging';
+import { Bus, type certificateAuthority, topicGenerator } from '@mqtt2go/messaging';
 import { publicKeyHash, readCertificate } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -15,23 +15,32 @@ import { CertificateMetrics } from '../metrics/certificate-metrics.js';
 export type RenewalRequest = z.output<typeof certificateAuthority.renewCertificate.input>;
 export type RenewalAnswer = z.input<typeof certificateAuthority.renewCertificate.output>;
 
-/** Issues the certificate after a certificate: one for each key, however often it is asked for. */
+/** Ends within the time that whoever asks for a renewal waits for it; the renewal can be repeated. */
+const oneShortCall = { retries: 0, timeoutMs: 4_000 };
+
+/**
+ * Issues the certificate after a certificate: one for each key, however often it is asked for. It is stored, then put to
+ * the brokers, then answered: who gets no answer repeats the request, which does what is left.
+ */
 @Injectable()
 export class Renewing {
   constructor(
     private readonly dataSource: DataSource,
     private readonly authorities: Authorities,
     private readonly bundles: DeviceBundles,
+    private readonly bus: Bus,
     private readonly clock: Clock,
     private readonly metrics: CertificateMetrics,
   ) {}
 
-  /** The errors are those of the contract, and `conflict` for a certificate that has expired. */
+  /** The errors are those of the contract; `unavailable` or `timeout` without the topic generator or the broker. */
   async renew({ serialNumber, csr }: RenewalRequest): Promise<RenewalAnswer> {
     const { successor, isNew } = await withOwnKey(() =>
       this.dataSource.transaction((manager) => this.renewIn(manager, serialNumber, csr)),
     );
     if (isNew) this.metrics.renewed();
+    const accepted = { deviceId: successor.deviceId, renewedFrom: serialNumber, serialNumber: successor.serialNumber };
+    await this.bus.call(topicGenerator.acceptCertificate, accepted, oneShortCall);
     return {
       serialNumber: successor.serialNumber,
       deviceCertificate: this.bundles.bundle(successor.certificate),
@@ -77,7 +86,7 @@ export class Renewing {
   private requireGood(certificate: DeviceCertificate): void {
     if (certificate.revokedAt !== null) throw new Mqtt2goError('certificate_revoked');
     if (certificate.notAfter.getTime() < this.clock.now()) {
-      throw new Mqtt2goError('conflict', 'The certificate has expired; the device has to be added again.');
+      throw new Mqtt2goError('certificate_expired');
     }
   }
 }

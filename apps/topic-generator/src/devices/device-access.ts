@@ -4,7 +4,7 @@ import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Homes } from '../homes/homes.js';
-import { type Admission, DeviceRecords } from './device-records.js';
+import { type Admission, DeviceRecords, type Renewal } from './device-records.js';
 
 const foreignKeyViolation = '23503';
 
@@ -45,6 +45,26 @@ export class DeviceAccess {
       } else if (device.pendingOnboardingId !== onboardingId) {
         await records.update(deviceId, { ...device, pendingOnboardingId: onboardingId });
       }
+    });
+    await this.syncDevice(deviceId);
+  }
+
+  /**
+   * Lets a device come with the certificate after one that it has. It belongs to the same onboarding, so that it goes
+   * when that one goes.
+   * @throws Mqtt2goError `unknown_device`; `unknown_certificate` if the earlier one was never admitted;
+   * `certificate_revoked` if either was dropped; `unavailable` without the broker
+   */
+  async acceptCertificate(renewal: Renewal): Promise<void> {
+    const { deviceId, renewedFrom, serialNumber } = renewal;
+    await this.transaction(async (manager) => {
+      const records = new DeviceRecords(manager);
+      if ((await records.lock(deviceId)) === undefined) throw new Mqtt2goError('unknown_device');
+      await records.addRenewal(renewal);
+      const standing = await records.standing(deviceId, serialNumber);
+      if (standing === 'admitted') return;
+      const isNew = standing === 'unknown' && (await records.standing(deviceId, renewedFrom)) === 'unknown';
+      throw new Mqtt2goError(isNew ? 'unknown_certificate' : 'certificate_revoked');
     });
     await this.syncDevice(deviceId);
   }

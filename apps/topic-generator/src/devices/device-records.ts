@@ -19,6 +19,13 @@ export interface Admission {
   readonly serialNumber: string;
 }
 
+export interface Renewal {
+  readonly deviceId: string;
+  /** Upper-case hex, as `serialNumber`. */
+  readonly renewedFrom: string;
+  readonly serialNumber: string;
+}
+
 const deviceColumns = `
   home_id AS "homeId", gateway_id AS "gatewayId", device_type AS "deviceType",
   pending_onboarding_id AS "pendingOnboardingId", named_onboarding_id AS "namedOnboardingId"`;
@@ -83,12 +90,31 @@ export class DeviceRecords {
       [deviceId, serialNumber, onboardingId, gatewayId, deviceType, new Date(nowMs)],
     );
     if (added.length > 0) return 'added';
-    const live = await this.manager.query<unknown[]>(
-      `SELECT 1 FROM topic_generator.device_certificate
-       WHERE device_id = $1 AND serial_number = $2 AND dropped_at IS NULL`,
+    return (await this.standing(deviceId, serialNumber)) === 'admitted' ? 'known' : 'dropped';
+  }
+
+  /** Adds a certificate to the admission of the one that it renews. Changes nothing unless that one is in force. */
+  async addRenewal({ deviceId, serialNumber, renewedFrom }: Renewal): Promise<void> {
+    await this.manager.query(
+      `INSERT INTO topic_generator.device_certificate
+         (device_id, serial_number, onboarding_id, gateway_id, device_type, admitted_at)
+       SELECT device_id, $3, onboarding_id, gateway_id, device_type, admitted_at
+       FROM topic_generator.device_certificate
+       WHERE device_id = $1 AND serial_number = $2 AND dropped_at IS NULL
+       ON CONFLICT DO NOTHING`,
+      [deviceId, renewedFrom, serialNumber],
+    );
+  }
+
+  /** What the device's certificate is to this service: in force, turned away, or never heard of. */
+  async standing(deviceId: string, serialNumber: string): Promise<'admitted' | 'dropped' | 'unknown'> {
+    const [certificate] = await this.manager.query<{ isDropped: boolean }[]>(
+      `SELECT dropped_at IS NOT NULL AS "isDropped" FROM topic_generator.device_certificate
+       WHERE device_id = $1 AND serial_number = $2`,
       [deviceId, serialNumber],
     );
-    return live.length > 0 ? 'known' : 'dropped';
+    if (certificate === undefined) return 'unknown';
+    return certificate.isDropped ? 'dropped' : 'admitted';
   }
 
   /** What the device becomes when the onboarding is completed; undefined if nothing of it is left. */

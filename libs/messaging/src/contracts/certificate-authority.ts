@@ -68,8 +68,9 @@ export const revokeCertificates = contract({
 });
 
 /**
- * Issues a further certificate to an active device: for the same key, or for that of `csr`.
- * Errors: unknown_certificate, certificate_revoked, csr_*.
+ * Issues a further certificate to an active device: for the same key, or for that of `csr`. The home's broker lets the
+ * device in with either when answered; asked again, the answer is the same.
+ * Errors: unknown_certificate, certificate_revoked, certificate_expired, csr_*, key_not_accepted, unknown_device.
  */
 export const renewCertificate = contract({
   service,

@@ -27,6 +27,19 @@ export const admitDevice = contract({
 });
 
 /**
+ * Lets a device come with a further certificate wherever it may with the one that this renews, and for as long; in force
+ * when answered. Errors: unknown_device, unknown_certificate when `renewedFrom` was never admitted, certificate_revoked
+ * when either is turned away.
+ */
+export const acceptCertificate = contract({
+  service,
+  verb: 'accept-certificate',
+  callers: ['certificate-authority'],
+  input: z.object({ deviceId: identifier, renewedFrom: serialNumber, serialNumber }),
+  output: z.object({}),
+});
+
+/**
  * Puts a device in its groups (made where they are new) and completes its newest admission, dropping the
  * certificates of earlier ones; answers its topics, in force. Errors: unknown_device, invalid_identifier.
  */
