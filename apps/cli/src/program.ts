@@ -21,7 +21,8 @@ Examples:
       --device-type socket --out kettle-1
   $ npx mqtt2go device run kettle-1        in a second terminal
   $ npx mqtt2go controller credentials --home home-1 --gateway gw-1 --out app
-  $ npx mqtt2go controller add --credentials app --device-id kettle-1 --code CODE
+  $ npx mqtt2go controller add --credentials app --device-id kettle-1 \\
+      --code CODE --name Kettle --group kitchen
 
 ${exitCodeHelp}`;
 

@@ -31,8 +31,8 @@ export function importCommand(
     .addHelpText(
       'after',
       `
-A CSV file names its columns in the first line; a JSON Lines file has an object a
-line. public_key is a PEM SubjectPublicKeyInfo, needed in the key mode
+A CSV file names its columns in the first line; a JSON Lines file has one object
+on each line. public_key is a PEM SubjectPublicKeyInfo, needed in the key mode
 existing-key; without key_mode and public_key a record is for server-key.
 
 Bad lines are told with their number, left out, and listed in
