@@ -98,7 +98,13 @@ export class BusServer extends ServerMqtt {
     const { id, data } = request.data;
     await withOnboarding(data.onboardingId, async () => {
       const context = new BusContext(topic, { ...packet }, data.onboardingId, this.log);
+      const startedAt = performance.now();
       const reply = await this.answer(topic, data.body, context);
+      if (data.onboardingId !== undefined) {
+        // So that an onboarding can be followed through all services.
+        const durationMs = Math.round(performance.now() - startedAt);
+        this.log.info({ topic, durationMs, error: reply.err?.code }, 'a bus request was answered');
+      }
       client.publish(replyTopic(topic), JSON.stringify({ ...reply, id, isDisposed: true }), { qos: 1 }, (error) => {
         if (error) {
           this.log.warn({ err: error, topic }, 'an answer did not reach the broker; the caller will ask again');
