@@ -8,7 +8,7 @@ import { loadPlugins } from '@mqtt2go/plugin-api';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
-import { createLogger, type Running, runMain, serveOperations } from '@mqtt2go/runtime';
+import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { startDiscovery } from './start-discovery.js';
 
 const name = 'discovery';
@@ -32,22 +32,25 @@ async function serve(): Promise<Running> {
     await plugins.start();
     const brokerAdmin = new AedesBrokerAdmin(link(activationBrokerUrl));
     started.push(() => brokerAdmin.close());
-    const handle = await startDiscovery({
+    const service = await serveService({
+      name,
       log,
-      clock: new SystemClock(),
-      databaseUrl,
-      busLink: link(busUrl),
-      activationLink: link(activationBrokerUrl),
-      brokerAdmin,
-      encryptionKey,
-      plugins,
-      rest: { host: bind, port: ports.discovery, ca: tls.servicesCa, ...tls.server },
+      healthPort: ports.health,
+      needs: { database: databaseUrl, bus: busUrl, 'activation broker': activationBrokerUrl },
+      start: () =>
+        startDiscovery({
+          log,
+          clock: new SystemClock(),
+          databaseUrl,
+          busLink: link(busUrl),
+          activationLink: link(activationBrokerUrl),
+          brokerAdmin,
+          encryptionKey,
+          plugins,
+          rest: { host: bind, port: ports.discovery, ca: tls.servicesCa, ...tls.server },
+        }),
     });
-    started.push(() => handle.stop());
-    const operations = await serveOperations([handle], { host: '127.0.0.1', port: ports.health });
-    started.push(() => operations.close());
-    const { restPort } = handle;
-    log.info({ bus: busUrl, activationBroker: activationBrokerUrl, restPort, healthPort: operations.port }, 'ready');
+    started.push(() => service.stop());
   } catch (error) {
     await stop();
     throw error;

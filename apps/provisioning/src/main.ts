@@ -7,7 +7,7 @@ import { loadPlugins } from '@mqtt2go/plugin-api';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
-import { createLogger, type Running, runMain, type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
+import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { startProvisioning } from './start-provisioning.js';
 
 const name = 'provisioning';
@@ -25,37 +25,36 @@ async function serve(): Promise<Running> {
     );
   }
   const { root, ca, cert, key } = await readTlsFiles(config.tlsDir);
+  const { databaseUrl, busUrl, homeBrokerUrl } = config;
   const plugins = await loadPlugins({ names: config.plugins, builtIn: { 'revision-1': Revision1Plugin }, log });
-  await plugins.start();
-  const handles: ServiceHandle[] = [];
-  const stop = async (): Promise<void> => {
-    await Promise.all(handles.map((handle) => handle.stop()));
-    await plugins.stop();
-  };
   try {
-    handles.push(
-      await startProvisioning({
-        log,
-        clock: new SystemClock(),
-        databaseUrl: config.databaseUrl,
-        busLink: tlsLink({ url: config.busUrl, ca, cert, key, clientId: name }),
-        homeLink: tlsLink({ url: config.homeBrokerUrl, ca, cert, key, clientId: name }),
-        discovery: { url: config.discoveryUrl, ca: root, cert, key },
-        homeBroker: { host: config.publicHost, port: config.ports.home },
-        encryptionKey,
-        plugins,
-      }),
-    );
-    const operations = await serveOperations(handles, { host: '127.0.0.1', port: config.ports.health });
-    log.info({ bus: config.busUrl, homeBroker: config.homeBrokerUrl, healthPort: operations.port }, 'ready');
+    await plugins.start();
+    const service = await serveService({
+      name,
+      log,
+      healthPort: config.ports.health,
+      needs: { database: databaseUrl, bus: busUrl, 'home broker': homeBrokerUrl },
+      start: () =>
+        startProvisioning({
+          log,
+          clock: new SystemClock(),
+          databaseUrl,
+          busLink: tlsLink({ url: busUrl, ca, cert, key, clientId: name }),
+          homeLink: tlsLink({ url: homeBrokerUrl, ca, cert, key, clientId: name }),
+          discovery: { url: config.discoveryUrl, ca: root, cert, key },
+          homeBroker: { host: config.publicHost, port: config.ports.home },
+          encryptionKey,
+          plugins,
+        }),
+    });
     return {
       async stop() {
-        await operations.close();
-        await stop();
+        await service.stop();
+        await plugins.stop();
       },
     };
   } catch (error) {
-    await stop();
+    await plugins.stop();
     throw error;
   }
 }

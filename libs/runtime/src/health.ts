@@ -26,8 +26,16 @@ async function checkOne({ name, check }: HealthCheck): Promise<DependencyHealth>
     ]);
     return { name, status: 'up' };
   } catch (error) {
-    return { name, status: 'down', reason: error instanceof Error ? error.message : String(error) };
+    return { name, status: 'down', reason: reasonOf(error) };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A name with two addresses fails with an error for each, and none of its own to read. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return error.errors.map(reasonOf).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
 }

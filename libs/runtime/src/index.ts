@@ -3,5 +3,6 @@ export { createLogger } from './logger.js';
 export { createRegistry } from './metrics.js';
 export * from './run-main.js';
 export * from './serve-operations.js';
+export * from './serve-service.js';
 export * from './service-handle.js';
 export * from './start-nest-service.js';

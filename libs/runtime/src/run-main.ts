@@ -45,11 +45,12 @@ export function runMain(name: string, start: () => Promise<Running>): void {
       process.stderr.write(`${name}: could not stop within ${stopTimeoutMs / 1_000} seconds\n`);
       process.exit(exitUnexpected);
     }, stopTimeoutMs).unref();
-    starting.then((running) => running.stop()).then(() => process.exit(0), fail);
+    starting.then((running) => running.stop().then(() => process.exit(0), fail), () => process.exit(forced));
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  starting.catch(fail);
+  // Ctrl-C reaches the programs that a start runs as well, and they fail of it.
+  starting.catch((error: unknown) => (stopping ? undefined : fail(error)));
 }
 
 function report(name: string, error: unknown): void {

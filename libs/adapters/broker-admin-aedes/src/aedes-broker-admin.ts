@@ -115,6 +115,10 @@ export class AedesBrokerAdmin extends BrokerAdmin {
     };
   }
 
+  override checkHealth(): void {
+    if (!this.#client.connected) throw new Mqtt2goError('unavailable', `no connection to ${this.#address}`);
+  }
+
   /** Ends the connection; what waits for an answer is rejected with `unavailable`. */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -23,4 +23,9 @@ export abstract class BrokerAdmin {
 
   /** Calls `rebuild` each time the broker is found without its copy (first connection included). Returns the way to stop. */
   abstract onCopyLost(rebuild: () => Promise<void>): () => void;
+
+  /** @throws Mqtt2goError `unavailable` while the broker cannot be reached */
+  checkHealth(): void {
+    // An adapter without a connection of its own has none to lose.
+  }
 }
