@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import lockfile from 'proper-lockfile';
 
@@ -20,7 +20,7 @@ export class DataFolder {
   static async open(folder: string, onLost: (error: Error) => void): Promise<DataFolder> {
     const path = resolve(folder);
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeFolder(path);
       await chmod(path, 0o700);
     } catch (cause) {
       throw new Mqtt2goError('configuration_invalid', `MQTT2GO_DATA_DIR: ${path} cannot be written.`, { cause });
@@ -51,6 +51,20 @@ export class DataFolder {
   }
 }
 
+/** `mkdir` with `recursive` never ends where a folder that is there takes no new ones, such as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  await make()
+    .catch(async (error: unknown) => {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      await makeFolder(dirname(path));
+      await make();
+    })
+    .catch((error: unknown) => {
+      if (!hasCode(error, 'EEXIST')) throw error;
+    });
+}
+
 function refuse(path: string, pid: number): never {
   const who = Number.isNaN(pid) ? 'another process' : `process ${pid}`;
   throw new Mqtt2goError(
@@ -60,7 +74,7 @@ function refuse(path: string, pid: number): never {
 }
 
 function isLocked(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ELOCKED';
+  return hasCode(error, 'ELOCKED');
 }
 
 /** True when no such process runs. Our own number is a predecessor's: in a container each start has the same. */
@@ -71,6 +85,10 @@ function isGone(pid: number): boolean {
     process.kill(pid, 0);
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+    return hasCode(error, 'ESRCH');
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { PlatformConfig } from '@mqtt2go/config';
 import type { DataFolder } from './data-folder.js';
 
@@ -17,7 +18,7 @@ export async function writeServiceEnvironment(
     MQTT2GO_TLS_DIR: folder.join('tls'),
     ...(process.env.MQTT2GO_KEY
       ? { MQTT2GO_KEY: process.env.MQTT2GO_KEY }
-      : { MQTT2GO_KEY_FILE: process.env.MQTT2GO_KEY_FILE ?? folder.join('secrets', 'encryption.key') }),
+      : { MQTT2GO_KEY_FILE: resolve(process.env.MQTT2GO_KEY_FILE || folder.join('secrets', 'encryption.key')) }),
     MQTT2GO_PUBLIC_HOST: config.publicHost,
     MQTT2GO_BIND: config.bind,
     MQTT2GO_HOME_PORT: ports.home,
@@ -29,7 +30,15 @@ export async function writeServiceEnvironment(
     MQTT2GO_PLUGINS: config.plugins.join(','),
   };
   const text = Object.entries(lines)
-    .map(([name, value]) => `${name}='${value}'\n`)
+    .map(([name, value]) => `${name}=${quote(String(value))}\n`)
     .join('');
-  await writeFile(folder.join('services.env'), text, { mode: 0o600 });
+  const file = folder.join('services.env');
+  await writeFile(file, text, { mode: 0o600 });
+  await chmod(file, 0o600);
+}
+
+/** Node.js reads no escapes in such a file: the mark is one that the value does not have. */
+function quote(value: string): string {
+  const mark = ["'", '"', '`'].find((one) => !value.includes(one)) ?? "'";
+  return `${mark}${value}${mark}`;
 }
