@@ -2,11 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type PlatformFile, readPlatformFile } from '@mqtt2go/config';
 
-/** The folder of the bundles, `dist`, seen from a bundle in it or in one of its folders. */
-export const dist = join(dirname(process.argv[1] ?? fileURLToPath(import.meta.url)));
+/** The folder of the programs. */
+export const dist = dirname(process.argv[1] ?? '');
 
 const freePorts = Object.fromEntries(
   ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS'].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
@@ -78,4 +77,12 @@ async function childrenOf(parent: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
   return pids.filter((_pid, index) => Number(stats[index]?.split(') ')[1]?.split(' ')[1]) === parent).map(Number);
+}
+
+/** The embedded database of a running gateway. */
+export async function databaseUrlOf(dataDir: string): Promise<string> {
+  const folder = join(dataDir, 'postgres');
+  const password = (await readFile(join(folder, 'password'), 'utf8')).trim();
+  const port = (await readFile(join(folder, 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[3];
+  return `postgres://mqtt2go:${password}@127.0.0.1:${port}/mqtt2go`;
 }
