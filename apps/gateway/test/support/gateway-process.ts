@@ -19,9 +19,10 @@ export async function bundleProgram(name: string, entry: string): Promise<string
   return join(folder, `${name}.mjs`);
 }
 
+export const gatewayPorts = ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'];
+
 /** Ports that are free now, by variable, so that a restart finds its clients where they look for it. */
-export async function freePorts(): Promise<Record<string, string>> {
-  const names = ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'];
+export async function freePorts(names: readonly string[] = gatewayPorts): Promise<Record<string, string>> {
   const servers = await Promise.all(
     names.map(async () => {
       const server = createServer().listen(0, '127.0.0.1');

@@ -1,6 +1,9 @@
-import { splitPem } from '@mqtt2go/pki';
+import { createCertificateRequest, generateKeys, splitPem, writePrivateKey } from '@mqtt2go/pki';
 import { type AppCredentials, type Identity, type MintedDevice, type World } from './world.js';
 import { report, type Wire } from './wire.js';
+
+/** How a device comes to the platform's brokers. */
+export type Doors = Pick<World, 'connectToActivation' | 'connectHome'>;
 
 export const now = (): number => Math.floor(Date.now() / 1000);
 
@@ -53,7 +56,7 @@ export interface BrokerData extends Identity {
 }
 
 /** Steps 5 to 7: the device gets its broker and its certificate. */
-export async function fetchBrokerData(world: World, device: MintedDevice, value?: unknown, ownKey = device.key): Promise<BrokerData> {
+export async function fetchBrokerData(world: Doors, device: MintedDevice, value?: unknown, ownKey = device.key): Promise<BrokerData> {
   const wire = await world.connectToActivation(device);
   const topic = `${device.code}/activation`;
   if (!(await wire.subscribe(topic))) throw new Error('the activation topic was refused');
@@ -79,14 +82,41 @@ export async function fetchBrokerData(world: World, device: MintedDevice, value?
 
 /** All 13 steps. Answers the device's live connection, its identity and its topics. */
 export async function join(
-  world: World,
+  world: Doors,
   app: AppCredentials,
   controller: Wire,
   device: MintedDevice,
   group: unknown = 'living',
-): Promise<{ wire: Wire; data: BrokerData; topics: string[] }> {
+): Promise<Joined> {
   await request(controller, app, device);
-  const data = await fetchBrokerData(world, device);
+  return moveIn(world, app, controller, device, await fetchBrokerData(world, device), group);
+}
+
+/** All 13 steps, of a device that makes its own key and asks for a certificate for it. */
+export async function joinWithOwnKey(world: Doors, app: AppCredentials, controller: Wire, device: MintedDevice): Promise<Joined> {
+  const keys = await generateKeys();
+  const csr = createCertificateRequest({ deviceId: device.deviceId, keys });
+  await request(controller, app, device);
+  const value = { request: 'GET_BROKER_DATA', csr };
+  const data = await fetchBrokerData(world, device, value, writePrivateKey(keys.privateKey));
+  return moveIn(world, app, controller, device, data);
+}
+
+export interface Joined {
+  readonly wire: Wire;
+  readonly data: BrokerData;
+  readonly topics: string[];
+}
+
+/** Steps 8 to 13. */
+async function moveIn(
+  world: Doors,
+  app: AppCredentials,
+  controller: Wire,
+  device: MintedDevice,
+  data: BrokerData,
+  group: unknown = 'living',
+): Promise<Joined> {
   const wire = await world.connectHome({ ...data, deviceId: device.deviceId }, data.brokerIp, data.brokerPort);
   const topic = `${device.deviceId}/topics`;
   await wire.subscribe(topic);
