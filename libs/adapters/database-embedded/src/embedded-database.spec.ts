@@ -42,6 +42,8 @@ describe('EmbeddedDatabase', () => {
     const second = await start();
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     expect(await query(second.url, 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
+    // Port and password: who knew it before finds it again.
+    expect(second.url).toBe(first.url);
   });
 
   it('takes over a server that was left running', async () => {

@@ -121,16 +121,22 @@ async function launch(
   const log = join(folder, 'postgres.log');
   await writeFile(log, '', { mode: 0o600 });
   await commands.own(log);
+  // The port of last time if nobody has taken it: processes that know the database by it need no new start.
+  const portFile = join(folder, 'port');
+  const before = Number(await readFile(portFile, 'utf8').catch(() => '0'));
   // A port that is free now may be taken a moment later, hence more than one try.
   for (let tries = 3; ; tries -= 1) {
-    const port = await freePort();
+    const port = await freePort(tries === 3 ? before : 0).catch(() => freePort());
     const flags = Object.entries({ ...settings, port: String(port) }).map(([name, value]) => `-c ${name}='${value}'`);
     const { code, output } = await commands.run(
       binaries.pg_ctl,
       ['start', '-D', cluster, '-l', log, '-w', '-t', '60', '-s', '-o', flags.join(' ')],
       cluster,
     );
-    if (code === 0) return port;
+    if (code === 0) {
+      await writeFile(portFile, `${port}\n`);
+      return port;
+    }
     if (tries <= 1) {
       const said = await readFile(log, 'utf8').catch(() => '');
       throw new Mqtt2goError('unavailable', `The database did not start: ${lastLines(said || output)}`);
@@ -138,9 +144,10 @@ async function launch(
   }
 }
 
-async function freePort(): Promise<number> {
+/** The wanted port if it is free, any for 0. Rejects when it is not. */
+async function freePort(wanted = 0): Promise<number> {
   const server = createServer();
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(wanted, '127.0.0.1', done));
   const address = server.address();
   await new Promise((done) => server.close(done));
   if (address === null || typeof address === 'string') throw new Mqtt2goError('internal');
