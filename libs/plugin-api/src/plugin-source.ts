@@ -28,13 +28,22 @@ export async function findPluginClass(name: string, source: PluginSource): Promi
 
   const specifier = specifierOf(name, source.baseDir ?? process.cwd());
   const importModule = source.importModule ?? ((from: string): Promise<unknown> => import(from));
-  const module = await importModule(specifier);
+  const module = await importModule(specifier).catch((cause: unknown) => {
+    if (!isMissing(specifier, cause)) throw cause;
+    throw new Mqtt2goError('plugin_failed', 'It is neither built in nor installed.', { cause });
+  });
   const exported = typeof module === 'object' && module !== null ? Object.values(module) : [];
   const [plugin, ...others] = new Set(exported.filter(isPluginClass));
   if (!plugin) throw new Mqtt2goError('plugin_failed', 'It exports no class under @Mqtt2goPlugin.');
   if (others.length > 0)
     throw new Mqtt2goError('plugin_failed', 'It exports more than one class under @Mqtt2goPlugin.');
   return plugin;
+}
+
+/** True if Node.js found no such package; false if it misses something that the plugin itself imports. */
+function isMissing(specifier: string, error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') return false;
+  return error.message.startsWith(`Cannot find package '${specifier}'`);
 }
 
 function builtInOf(name: string, builtIn: BuiltInPlugins): BuiltInPlugin | undefined {
