@@ -21,6 +21,8 @@ const gateway = spawn(process.execPath, [join(root, 'dist', 'gateway.mjs')], {
   stdio: 'inherit',
 });
 const gatewayEnded = once(gateway, 'exit');
+/** The gateway's own; each service has one of the next. */
+const { MQTT2GO_HEALTH_PORT: _healthPort, ...servicesEnv } = env;
 let nx;
 let ending = false;
 
@@ -40,7 +42,7 @@ if (!ending) {
       services.join(','),
       '--output-style=stream',
     ],
-    { cwd: root, env, stdio: 'inherit' },
+    { cwd: root, env: servicesEnv, stdio: 'inherit' },
   );
   nx.once('exit', end);
 }

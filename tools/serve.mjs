@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildOnChange, launcher } from './build.mjs';
@@ -23,15 +23,12 @@ if (entry === undefined) {
   process.exit(2);
 }
 
-/** Of programs that run at the same time on one machine, next to the gateway with its 9090. */
-const healthPorts = { discovery: 9091, provisioning: 9092, 'certificate-authority': 9093, 'topic-generator': 9094 };
-const isService = name in healthPorts;
-const servicesEnv = join(resolve(root, process.env.MQTT2GO_DATA_DIR ?? 'data'), 'services.env');
+/** They run at the same time on one machine: each has a health port of its own, after the gateway's 9090. */
+const services = ['discovery', 'provisioning', 'certificate-authority', 'topic-generator'];
+const isService = services.includes(name);
+const dataDir = resolve(root, process.env.MQTT2GO_DATA_DIR ?? 'data');
+const servicesEnv = join(dataDir, 'services.env');
 const nodeOptions = isService ? [`--env-file-if-exists=${servicesEnv}`] : [];
-const env = {
-  ...process.env,
-  ...(isService ? { MQTT2GO_HEALTH_PORT: process.env.MQTT2GO_HEALTH_PORT ?? healthPorts[name] } : {}),
-};
 
 const folder = join(root, 'dist', 'serve', name);
 const file = join(folder, 'start.mjs');
@@ -50,12 +47,22 @@ const restart = () => {
 function start() {
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, launcher(`./${name}.mjs`, '.cache'));
+  const env = { ...process.env };
+  if (isService) env.MQTT2GO_HEALTH_PORT ??= String(gatewayHealthPort() + 1 + services.indexOf(name));
   const started = spawn(process.execPath, [...nodeOptions, file], { cwd: root, env, stdio: 'inherit' });
   child = started;
   started.once('exit', (code, signal) => {
     if (child === started) child = undefined;
     if (!ending && code !== 0 && signal === null) say(`ended with ${code}; waiting for a change`);
   });
+}
+
+function gatewayHealthPort() {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'platform.json'), 'utf8')).ports.health;
+  } catch {
+    return 9090;
+  }
 }
 
 async function stop() {
