@@ -6,7 +6,7 @@ import { DataSource, type MigrationInterface } from 'typeorm';
 import { TypeormLog } from './typeorm-log.js';
 
 export interface PersistenceOptions {
-  /** `postgres://user:password@host:port/database`. */
+  /** `postgres://user:password@host:port/database`; `?host=/folder` for a socket. */
   readonly url: string;
   /** The service's own schema: lower-case letters and `_`. Made when missing; the search path of every connection. */
   readonly schema: string;
@@ -54,6 +54,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     // A connection of the pool that breaks while idle is replaced by the next query.
     poolErrorHandler: (error: unknown) => log.warn({ err: error }, 'a database connection was lost'),
     extra: {
+      ...socketOf(url),
       options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs}`,
       connectionTimeoutMillis: 10_000,
     },
@@ -73,6 +74,12 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     await guard.end();
   }
   return dataSource;
+}
+
+/** TypeORM takes a URL apart by itself and knows nothing of `?host=`, the folder of a socket. */
+function socketOf(url: string): { host?: string } {
+  const host = new URL(url).searchParams.get('host');
+  return host === null ? {} : { host };
 }
 
 /** The connection that holds the lock: a session's own, so that a killed process leaves none behind. */

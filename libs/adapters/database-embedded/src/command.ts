@@ -30,9 +30,7 @@ export async function findBinaries(): Promise<Binaries> {
 }
 
 function isBinaries(value: unknown): value is Binaries {
-  return (
-    typeof value === 'object' && value !== null && 'postgres' in value && 'initdb' in value && 'pg_ctl' in value
-  );
+  return typeof value === 'object' && value !== null && 'postgres' in value && 'initdb' in value && 'pg_ctl' in value;
 }
 
 /** The system account that PostgreSQL runs under when we are root, which it refuses to be. */
@@ -62,7 +60,10 @@ export class Commands {
     const [file, ...rest] = await this.command(program, args, folder);
     try {
       // A folder that every account may enter; the caller's may be closed to PostgreSQL's.
-      const { stdout, stderr } = await run(file, rest, { cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } });
+      const { stdout, stderr } = await run(file, rest, {
+        cwd: '/',
+        env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+      });
       return { code: 0, output: stdout + stderr };
     } catch (error) {
       const failure = error as { code?: unknown; stdout?: string; stderr?: string; message: string };
@@ -95,7 +96,9 @@ async function postgresAccount(): Promise<Account> {
   const number = async (flag: '-u' | '-g'): Promise<number> => Number((await run('id', [flag, 'postgres'])).stdout);
   try {
     await access('/usr/bin/setpriv', constants.X_OK).catch(() => run('setpriv', ['--version']));
-    await run('id', ['postgres']).catch(() => run('useradd', ['--system', '--no-create-home', '--user-group', 'postgres']));
+    await run('id', ['postgres']).catch(() =>
+      run('useradd', ['--system', '--no-create-home', '--user-group', 'postgres']),
+    );
     return { uid: await number('-u'), gid: await number('-g') };
   } catch (cause) {
     throw new Mqtt2goError(

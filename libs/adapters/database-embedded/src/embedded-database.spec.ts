@@ -14,7 +14,10 @@ describe('EmbeddedDatabase', () => {
     folder = await mkdtemp(join(tmpdir(), 'mqtt2go-database-'));
   });
   afterEach(async () => {
-    await started.at(-1)?.stop().catch(() => undefined);
+    await started
+      .at(-1)
+      ?.stop()
+      .catch(() => undefined);
     started.length = 0;
     await rm(folder, { recursive: true, force: true });
   });

@@ -70,6 +70,11 @@ export class BusServer extends ServerMqtt {
   }
 
   /** Waits for the requests that are worked on. */
+  /** Patterns are topics; NestJS would try to read each one as JSON, with an exception for every message. */
+  override getRouteFromPattern(pattern: string): string {
+    return pattern;
+  }
+
   override async close(): Promise<void> {
     const { client, intake } = this;
     this.client = undefined;

@@ -52,6 +52,11 @@ export class DeviceServer extends ServerMqtt {
     await keepSubscribed(client, filters, this.log).then(() => callback(), callback);
   }
 
+  /** Patterns are topics; NestJS would try to read each one as JSON, with an exception for every message. */
+  override getRouteFromPattern(pattern: string): string {
+    return pattern;
+  }
+
   override async close(): Promise<void> {
     await this.intake?.stop();
     await endClient(this.client);
