@@ -32,6 +32,8 @@ export class DiscoveryModule {
       plugins,
       poolSize,
       sweepIntervalMs = defaultSweepIntervalMs,
+      sharedBus = false,
+      hasReplicas = sharedBus,
     } = deps;
     const log = deps.log.child({ service: 'discovery' });
     return {
@@ -55,7 +57,8 @@ export class DiscoveryModule {
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
         {
           provide: BrokerCopy,
-          useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals) => new BrokerCopy(admin, principals),
+          useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals) =>
+            new BrokerCopy(admin, principals, { hasReplicas }),
           inject: [BrokerAdmin, ActivationPrincipals],
         },
         {

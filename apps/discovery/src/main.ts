@@ -48,6 +48,8 @@ async function serve(): Promise<Running> {
           encryptionKey,
           plugins,
           rest: { host: bind, port: ports.discovery, ca: tls.servicesCa, ...tls.server },
+          // Whether there are others, a process does not know.
+          hasReplicas: true,
         }),
     });
     started.push(() => service.stop());

@@ -34,6 +34,11 @@ export interface DiscoveryDeps {
   readonly rest: RestListener;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /**
+   * Other processes of the service change the same database, so that what a broker was told is read back each time.
+   * As `sharedBus` by default.
+   */
+  readonly hasReplicas?: boolean;
   /** How often expired activations are removed; every 5 seconds by default. */
   readonly sweepIntervalMs?: number;
 }

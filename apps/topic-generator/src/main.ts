@@ -39,6 +39,8 @@ async function serve(): Promise<Running> {
           busLink: link(busUrl),
           brokerAdmin,
           controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+          // Whether there are others, a process does not know.
+          hasReplicas: true,
         }),
     });
     started.push(() => service.stop());

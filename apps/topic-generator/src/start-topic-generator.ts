@@ -17,6 +17,11 @@ export interface TopicGeneratorDeps {
   readonly controllerUrl: string;
   /** Share the requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /**
+   * Other processes of the service change the same database, so that what a broker was told is read back each time.
+   * As `sharedBus` by default.
+   */
+  readonly hasReplicas?: boolean;
 }
 
 /**

@@ -6,6 +6,7 @@ import { HomePrincipals } from './access/home-principals.js';
 import { ControllerUrl } from './controllers/controller-url.js';
 import { Controllers } from './controllers/controllers.js';
 import { DeviceAccess } from './devices/device-access.js';
+import { NewDevices } from './devices/new-devices.js';
 import { entities } from './entities.js';
 import { Homes } from './homes/homes.js';
 import { migrations } from './migrations/index.js';
@@ -15,7 +16,9 @@ import { TopicGeneratorController } from './topic-generator.controller.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class TopicGeneratorModule {
-  static forRoot({ log, clock, databaseUrl, poolSize, brokerAdmin, controllerUrl }: TopicGeneratorDeps): DynamicModule {
+  static forRoot(deps: TopicGeneratorDeps): DynamicModule {
+    const { log, clock, databaseUrl, poolSize, brokerAdmin, controllerUrl, sharedBus = false } = deps;
+    const { hasReplicas = sharedBus } = deps;
     return {
       module: TopicGeneratorModule,
       imports: [
@@ -35,12 +38,14 @@ export class TopicGeneratorModule {
         { provide: ControllerUrl, useValue: new ControllerUrl(controllerUrl) },
         {
           provide: BrokerCopy,
-          useFactory: (admin: BrokerAdmin, principals: HomePrincipals) => new BrokerCopy(admin, principals),
+          useFactory: (admin: BrokerAdmin, principals: HomePrincipals) =>
+            new BrokerCopy(admin, principals, { hasReplicas }),
           inject: [BrokerAdmin, HomePrincipals],
         },
         HomePrincipals,
         HomeBrokerKeeper,
         Homes,
+        NewDevices,
         DeviceAccess,
         Controllers,
       ],

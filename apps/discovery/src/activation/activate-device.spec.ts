@@ -112,6 +112,32 @@ describe('POST and DELETE /activate_device', () => {
     expect((await stand.announce({ device_id: 'lamp-2' })).status).toBe(201);
   });
 
+  it('gives the code of an expired device away before that one was removed', async () => {
+    await stand.service.stop();
+    await stand.start({ sweepIntervalMs: 3_600_000 });
+    await stand.announce();
+    stand.clock.advance(15 * minuteMs);
+    expect((await stand.announce({ device_id: 'lamp-2' })).status).toBe(201);
+    expect(await rows()).toMatchObject([{ device_id: 'lamp-2' }]);
+    await stand.restart();
+    await waitFor(() => principal('lamp-2'));
+    expect(principal('lamp-1')).toBeUndefined();
+  });
+
+  it('leaves the broker with what is stored, whatever happens at the same time', async () => {
+    const ids = [randomUUID(), randomUUID(), randomUUID()];
+    const work = ids.flatMap((onboarding_id, n) => [
+      () => stand.announce({ onboarding_id, activation_code: `CODE-${n}`, expires_at: isoIn((n + 1) * minuteMs) }),
+      () => withdraw('lamp-1', onboarding_id),
+    ]);
+    for (let round = 0; round < 10; round += 1) {
+      await Promise.all(work.map((one) => one()));
+      const [stored] = await rows();
+      const told = principal('lamp-1');
+      expect(told?.kind === 'activation' ? told.activationCode : undefined).toBe(stored?.['activation_code']);
+    }
+  });
+
   it('takes an expired device off a broker that was away meanwhile', async () => {
     await stand.announce();
     stand.admin.isAway = true;

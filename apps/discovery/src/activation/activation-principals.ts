@@ -5,13 +5,14 @@ import { DataSource } from 'typeorm';
 
 const pageSize = 1_000;
 
-interface PrincipalRow {
+/** What the broker is told of an entry. */
+export interface PrincipalRow {
   readonly device_id: string;
   readonly activation_code: string;
   readonly expires_at: Date;
 }
 
-const columns = 'device_id, activation_code, expires_at';
+export const principalColumns = 'device_id, activation_code, expires_at';
 
 /** Who is to be on the activation broker, by the database: the devices whose time is not over. */
 @Injectable()
@@ -37,14 +38,17 @@ export class ActivationPrincipals implements PrincipalSource {
 
   private async read(condition: string, parameters: unknown[]): Promise<ActivationPrincipal[]> {
     const rows = await this.dataSource.query<PrincipalRow[]>(
-      `SELECT ${columns} FROM discovery.waiting_activation WHERE expires_at > $1 AND ${condition}`,
+      `SELECT ${principalColumns} FROM discovery.waiting_activation WHERE expires_at > $1 AND ${condition}`,
       [new Date(this.clock.now()), ...parameters],
     );
-    return rows.map((row) => ({
-      kind: 'activation',
-      id: row.device_id,
-      activationCode: row.activation_code,
-      expiresAtMs: row.expires_at.getTime(),
-    }));
+    return rows.map(principalOf);
   }
+}
+
+export function principalOf({
+  device_id: id,
+  activation_code: activationCode,
+  expires_at,
+}: PrincipalRow): ActivationPrincipal {
+  return { kind: 'activation', id, activationCode, expiresAtMs: expires_at.getTime() };
 }

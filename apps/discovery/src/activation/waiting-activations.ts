@@ -4,12 +4,20 @@ import { BrokerCopy, Clock } from '@mqtt2go/ports';
 import { type KeyMode, Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, MoreThan } from 'typeorm';
+import { type PrincipalRow, principalColumns, principalOf } from './activation-principals.js';
 import { WaitingActivation } from './waiting-activation.entity.js';
 
 /** How long a device may wait at most, whatever the announcement says. */
 export const longestWaitMs = 15 * 60_000;
 /** Expired entries that one statement removes. */
 const sweepSize = 500;
+const codeConstraint = 'waiting_activation_code_uq';
+
+const entryColumns = `
+  device_id AS "deviceId", activation_code AS "activationCode", onboarding_id AS "onboardingId", revision,
+  broker_host AS "brokerHost", broker_port AS "brokerPort", key_mode AS "keyMode",
+  sealed_certificate AS "sealedCertificate", csr_key_hash AS "csrKeyHash", expires_at AS "expiresAt",
+  claimed_at AS "claimedAt"`;
 
 /** What step 2 tells of a device. */
 export interface Announcement {
@@ -23,6 +31,11 @@ export interface Announcement {
   /** PEM bundle; none in the `csr` key mode. */
   readonly deviceCertificate?: string | undefined;
   readonly expiresAtMs: number;
+}
+
+interface Entry extends Announcement {
+  /** Cut to the longest wait. */
+  readonly expiresAt: Date;
 }
 
 /** What a claim adds in the `csr` key mode. */
@@ -59,22 +72,16 @@ export class WaitingActivations {
     const nowMs = this.clock.now();
     if (announcement.expiresAtMs <= nowMs) throw new Mqtt2goError('activation_expired');
     const expiresAtMs = Math.min(announcement.expiresAtMs, nowMs + longestWaitMs);
-    const { deviceId, activationCode, onboardingId } = announcement;
-    const { created, freed } = await this.dataSource
-      .transaction(async (manager) => {
-        const removed = await this.removeExpired(manager, activationCode, nowMs);
-        const known = await manager.existsBy(WaitingActivation, { deviceId, onboardingId });
-        if (!(await this.store(manager, announcement, expiresAtMs))) {
-          throw new Mqtt2goError('conflict', 'A later onboarding of this device is waiting.');
-        }
-        return { created: !known, freed: removed };
-      })
-      .catch((error: unknown) => {
-        throw isUniqueViolation(error, 'waiting_activation_code_uq')
-          ? new Mqtt2goError('activation_code_in_use', undefined, { cause: error })
-          : error;
+    const { deviceId, activationCode } = announcement;
+    const entry = { ...announcement, expiresAt: new Date(expiresAtMs) };
+    const created = await this.copy.change({ kind: 'activation', id: deviceId }, async () => {
+      const stored = await this.store(this.dataSource.manager, entry).catch((error: unknown) => {
+        if (!isUniqueViolation(error, codeConstraint)) throw error;
+        return this.storeForExpired(entry, nowMs);
       });
-    await this.sync([...freed, deviceId]);
+      if (stored === undefined) throw new Mqtt2goError('conflict', 'A later onboarding of this device is waiting.');
+      return { answer: stored.created, principal: { kind: 'activation', id: deviceId, activationCode, expiresAtMs } };
+    });
     return { created, expiresAtMs };
   }
 
@@ -83,14 +90,26 @@ export class WaitingActivations {
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async withdraw(deviceId: string, onboardingId: string): Promise<void> {
-    await this.dataSource.getRepository(WaitingActivation).delete({ deviceId, onboardingId });
-    await this.sync([deviceId]);
+    await this.copy.change({ kind: 'activation', id: deviceId }, async () => {
+      const [other] = await this.dataSource.query<PrincipalRow[]>(
+        `WITH gone AS (
+           DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2
+         )
+         SELECT ${principalColumns} FROM discovery.waiting_activation
+         WHERE device_id = $1 AND onboarding_id <> $2 AND expires_at > $3`,
+        [deviceId, onboardingId, new Date(this.clock.now())],
+      );
+      return { answer: undefined, principal: other === undefined ? 'absent' : principalOf(other) };
+    });
   }
 
   /** @throws Mqtt2goError `unknown_onboarding`, `activation_expired` */
   async byCode(activationCode: string): Promise<WaitingActivation> {
-    const entry = await this.dataSource.getRepository(WaitingActivation).findOneBy({ activationCode });
-    if (entry === null) throw new Mqtt2goError('unknown_onboarding');
+    const [entry] = await this.dataSource.query<WaitingActivation[]>(
+      `SELECT ${entryColumns} FROM discovery.waiting_activation WHERE activation_code = $1`,
+      [activationCode],
+    );
+    if (entry === undefined) throw new Mqtt2goError('unknown_onboarding');
     if (entry.expiresAt.getTime() <= this.clock.now()) throw new Mqtt2goError('activation_expired');
     return entry;
   }
@@ -102,15 +121,20 @@ export class WaitingActivations {
   async claim(entry: WaitingActivation, claimed?: ClaimedCertificate): Promise<WaitingActivation> {
     const { deviceId, onboardingId } = entry;
     const sealed = claimed && this.seal(entry, claimed.deviceCertificate);
-    await this.dataSource.query(
+    const [[first]] = await this.dataSource.query<[WaitingActivation[], number]>(
       `UPDATE discovery.waiting_activation
        SET claimed_at = $3, sealed_certificate = coalesce($4, sealed_certificate), csr_key_hash = $5
-       WHERE device_id = $1 AND onboarding_id = $2 AND claimed_at IS NULL`,
+       WHERE device_id = $1 AND onboarding_id = $2 AND claimed_at IS NULL
+       RETURNING ${entryColumns}`,
       [deviceId, onboardingId, new Date(this.clock.now()), sealed, claimed && Buffer.from(claimed.keyHash)],
     );
-    const stored = await this.dataSource.getRepository(WaitingActivation).findOneBy({ deviceId, onboardingId });
-    if (stored === null) throw new Mqtt2goError('unknown_onboarding');
-    return stored;
+    if (first !== undefined) return first;
+    const [claimedBefore] = await this.dataSource.query<WaitingActivation[]>(
+      `SELECT ${entryColumns} FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2`,
+      [deviceId, onboardingId],
+    );
+    if (claimedBefore === undefined) throw new Mqtt2goError('unknown_onboarding');
+    return claimedBefore;
   }
 
   /**
@@ -153,20 +177,30 @@ export class WaitingActivations {
       .countBy({ expiresAt: MoreThan(new Date(this.clock.now())) });
   }
 
-  /** Makes room for a code that only an expired entry holds. Returns the devices whose entries went. */
-  private async removeExpired(manager: EntityManager, activationCode: string, nowMs: number): Promise<string[]> {
-    const [rows] = await manager.query<[{ device_id: string }[], number]>(
-      `DELETE FROM discovery.waiting_activation
-       WHERE activation_code = $1 AND expires_at <= $2 RETURNING device_id`,
-      [activationCode, new Date(nowMs)],
-    );
-    return rows.map((row) => row.device_id);
+  /** Stores what needs a code that another device has, if that one's time is over. */
+  private async storeForExpired(entry: Entry, nowMs: number): Promise<{ created: boolean } | undefined> {
+    try {
+      return await this.dataSource.transaction(async (manager) => {
+        const [rows] = await manager.query<[{ device_id: string }[], number]>(
+          `DELETE FROM discovery.waiting_activation
+           WHERE activation_code = $1 AND expires_at <= $2 RETURNING device_id`,
+          [entry.activationCode, new Date(nowMs)],
+        );
+        for (const row of rows) this.leftOnBroker.add(row.device_id);
+        return this.store(manager, entry);
+      });
+    } catch (error) {
+      throw isUniqueViolation(error, codeConstraint)
+        ? new Mqtt2goError('activation_code_in_use', undefined, { cause: error })
+        : error;
+    }
   }
 
-  /** False if a later onboarding of the device is there. What the same onboarding's claim brought stays. */
-  private async store(manager: EntityManager, announcement: Announcement, expiresAtMs: number): Promise<boolean> {
-    const { deviceCertificate } = announcement;
-    const stored = await manager.query<unknown[]>(
+  /** Undefined if a later onboarding of the device is there. What the same onboarding's claim brought stays. */
+  private async store(manager: EntityManager, entry: Entry): Promise<{ created: boolean } | undefined> {
+    const { deviceCertificate } = entry;
+    // The query in RETURNING reads the table as it was before.
+    const [stored] = await manager.query<{ created: boolean }[]>(
       `INSERT INTO discovery.waiting_activation AS w
          (device_id, activation_code, onboarding_id, revision, broker_host, broker_port, key_mode,
           sealed_certificate, expires_at)
@@ -180,20 +214,21 @@ export class WaitingActivations {
          csr_key_hash = CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.csr_key_hash END,
          claimed_at = CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.claimed_at END
        WHERE w.onboarding_id = excluded.onboarding_id OR w.expires_at <= excluded.expires_at
-       RETURNING 1`,
+       RETURNING NOT EXISTS (
+         SELECT 1 FROM discovery.waiting_activation k WHERE k.device_id = $1 AND k.onboarding_id = $3) AS created`,
       [
-        announcement.deviceId,
-        announcement.activationCode,
-        announcement.onboardingId,
-        announcement.revision,
-        announcement.brokerHost,
-        announcement.brokerPort,
-        announcement.keyMode,
-        deviceCertificate === undefined ? null : this.seal(announcement, deviceCertificate),
-        new Date(expiresAtMs),
+        entry.deviceId,
+        entry.activationCode,
+        entry.onboardingId,
+        entry.revision,
+        entry.brokerHost,
+        entry.brokerPort,
+        entry.keyMode,
+        deviceCertificate === undefined ? null : this.seal(entry, deviceCertificate),
+        entry.expiresAt,
       ],
     );
-    return stored.length > 0;
+    return stored;
   }
 
   private seal({ deviceId, onboardingId }: { deviceId: string; onboardingId: string }, bundle: string): Buffer {

@@ -4,7 +4,8 @@ import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Homes } from '../homes/homes.js';
-import { type Admission, DeviceRecords, type Renewal } from './device-records.js';
+import { type Admission, type DeviceRecord, DeviceRecords, type Renewal } from './device-records.js';
+import { NewDevices } from './new-devices.js';
 
 const foreignKeyViolation = '23503';
 
@@ -17,6 +18,7 @@ export class DeviceAccess {
   constructor(
     private readonly dataSource: DataSource,
     private readonly homes: Homes,
+    private readonly newDevices: NewDevices,
     private readonly copy: BrokerCopy,
     private readonly clock: Clock,
   ) {}
@@ -28,25 +30,11 @@ export class DeviceAccess {
    * certificate was dropped before; `unknown_home` without such a gateway; `unavailable` without the broker
    */
   async admit(admission: Admission): Promise<void> {
-    const { deviceId, homeId, onboardingId } = admission;
-    await this.transaction(async (manager) => {
-      const nowMs = this.clock.now();
-      const records = new DeviceRecords(manager);
-      const device = await records.lockOrCreate(admission);
-      const isElsewhere = device.homeId !== homeId;
-      if (isElsewhere && device.namedOnboardingId !== null) throw new Mqtt2goError('device_already_active');
-      const outcome = await records.addCertificate(admission, nowMs);
-      if (outcome === 'dropped') throw new Mqtt2goError('certificate_revoked');
-      if (outcome === 'known') return;
-      if (isElsewhere) {
-        // Never named there, so it was only being added: whoever proved its code last has it.
-        await records.dropOthers(deviceId, onboardingId, nowMs);
-        await records.update(deviceId, { ...device, ...admission, pendingOnboardingId: onboardingId });
-      } else if (device.pendingOnboardingId !== onboardingId) {
-        await records.update(deviceId, { ...device, pendingOnboardingId: onboardingId });
-      }
+    await this.copy.change({ kind: 'device', id: admission.deviceId }, async () => {
+      const principal = await this.newDevices.admit(admission).catch(rethrow);
+      if (principal === undefined) await this.admitAgain(admission);
+      return { answer: undefined, principal: principal ?? 'unknown' };
     });
-    await this.syncDevice(deviceId);
   }
 
   /**
@@ -77,26 +65,16 @@ export class DeviceAccess {
    */
   async assignTopics(deviceId: string, groupIds: readonly string[]): Promise<string[]> {
     const groups = [...new Set(groupIds)];
-    const assigned = await this.transaction(async (manager) => {
-      const records = new DeviceRecords(manager);
-      const before = await records.lock(deviceId);
-      if (before === undefined) throw new Mqtt2goError('unknown_device');
-      const pending = before.pendingOnboardingId;
-      const admission = pending === null ? undefined : await records.admissionOf(deviceId, pending);
-      const completed = admission === undefined ? null : pending;
-      const namedOnboardingId = completed ?? before.namedOnboardingId;
-      if (namedOnboardingId === null) throw new Mqtt2goError('unknown_device', 'Nothing admits the device any more.');
-      const after = { ...before, ...admission, pendingOnboardingId: null, namedOnboardingId };
-      const { homeId, gatewayId, deviceType } = after;
-      const built = groups.map((groupId) => topics.device.build({ homeId, gatewayId, groupId, deviceType, deviceId }));
-      await this.homes.ensureGroups(manager, homeId, groups);
-      await records.replaceGroups(deviceId, groups);
-      await records.update(deviceId, after);
-      if (completed !== null) await records.dropOthers(deviceId, completed, this.clock.now());
-      return built;
+    // Throws before anything is stored.
+    for (const groupId of groups) topics.device.filter({ groupId });
+    return this.copy.change({ kind: 'device', id: deviceId }, async () => {
+      const principal = await this.newDevices.name(deviceId, groups);
+      const { homeId, gatewayId, deviceType } = principal ?? (await this.nameAgain(deviceId, groups));
+      return {
+        answer: groups.map((groupId) => topics.device.build({ homeId, gatewayId, groupId, deviceType, deviceId })),
+        principal: principal ?? 'unknown',
+      };
     });
-    await this.syncDevice(deviceId);
-    return assigned;
   }
 
   /**
@@ -129,15 +107,58 @@ export class DeviceAccess {
   async revoke(deviceId: string, serialNumbers: readonly string[]): Promise<void> {
     await this.transaction(async (manager) => {
       const records = new DeviceRecords(manager);
-      await records.lock(deviceId);
+      const device = await records.lock(deviceId);
       if (serialNumbers.length > 0) {
         await records.dropSerials(deviceId, serialNumbers, this.clock.now());
       } else {
         await records.dropAll(deviceId, this.clock.now());
-        await records.delete(deviceId);
+        // One that is admitted since then has certificates that were not dropped.
+        if (device !== undefined) await records.delete(deviceId);
       }
     });
     await this.syncDevice(deviceId);
+  }
+
+  /** Admits a device that has been admitted before, if only by the same request. */
+  private async admitAgain(admission: Admission): Promise<void> {
+    const { deviceId, homeId, onboardingId } = admission;
+    await this.transaction(async (manager) => {
+      const nowMs = this.clock.now();
+      const records = new DeviceRecords(manager);
+      const device = await records.lockOrCreate(admission);
+      const isElsewhere = device.homeId !== homeId;
+      if (isElsewhere && device.namedOnboardingId !== null) throw new Mqtt2goError('device_already_active');
+      const outcome = await records.addCertificate(admission, nowMs);
+      if (outcome === 'dropped') throw new Mqtt2goError('certificate_revoked');
+      if (outcome === 'known') return;
+      if (isElsewhere) {
+        // Never named there, so it was only being added: whoever proved its code last has it.
+        await records.dropOthers(deviceId, onboardingId, nowMs);
+        await records.update(deviceId, { ...device, ...admission, pendingOnboardingId: onboardingId });
+      } else if (device.pendingOnboardingId !== onboardingId) {
+        await records.update(deviceId, { ...device, pendingOnboardingId: onboardingId });
+      }
+    });
+  }
+
+  /** Names a device that has a name, or certificates of more than one onboarding. */
+  private async nameAgain(deviceId: string, groups: readonly string[]): Promise<DeviceRecord> {
+    return this.transaction(async (manager) => {
+      const records = new DeviceRecords(manager);
+      const before = await records.lock(deviceId);
+      if (before === undefined) throw new Mqtt2goError('unknown_device');
+      const pending = before.pendingOnboardingId;
+      const admission = pending === null ? undefined : await records.admissionOf(deviceId, pending);
+      const completed = admission === undefined ? null : pending;
+      const namedOnboardingId = completed ?? before.namedOnboardingId;
+      if (namedOnboardingId === null) throw new Mqtt2goError('unknown_device', 'Nothing admits the device any more.');
+      const after = { ...before, ...admission, pendingOnboardingId: null, namedOnboardingId };
+      await this.homes.ensureGroups(manager, after.homeId, groups);
+      await records.replaceGroups(deviceId, groups);
+      await records.update(deviceId, after);
+      if (completed !== null) await records.dropOthers(deviceId, completed, this.clock.now());
+      return after;
+    });
   }
 
   private async syncDevice(deviceId: string): Promise<void> {
@@ -145,12 +166,13 @@ export class DeviceAccess {
   }
 
   private async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    try {
-      return await this.dataSource.transaction(work);
-    } catch (error) {
-      throw errorCode(error) === foreignKeyViolation
-        ? new Mqtt2goError('unknown_home', undefined, { cause: error })
-        : error;
-    }
+    return this.dataSource.transaction(work).catch(rethrow);
   }
+}
+
+/** Gives the one refusal that the database finds its code. */
+function rethrow(error: unknown): never {
+  throw errorCode(error) === foreignKeyViolation
+    ? new Mqtt2goError('unknown_home', undefined, { cause: error })
+    : error;
 }

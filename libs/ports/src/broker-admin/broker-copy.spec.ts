@@ -9,7 +9,9 @@ function activation(id: string, activationCode: string): ActivationPrincipal {
 
 class Truth implements PrincipalSource {
   readonly rows = new Map<string, Principal>();
+  loads = 0;
   async load(keys: readonly PrincipalKey[]): Promise<readonly Principal[]> {
+    this.loads += 1;
     return keys.flatMap((key) => this.rows.get(key.id) ?? []);
   }
   async *all(): AsyncIterable<Principal> {
@@ -49,6 +51,17 @@ class SlowBroker extends BrokerAdmin {
   }
 }
 
+/** Makes the next put wait. */
+function holdPut(broker: SlowBroker): { isWaiting: Promise<void>; release: () => void } {
+  const waiting = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  broker.beforePut = () => {
+    waiting.resolve();
+    return released.promise;
+  };
+  return { isWaiting: waiting.promise, release: released.resolve };
+}
+
 const key: PrincipalKey = { kind: 'activation', id: 'lamp' };
 
 describe('BrokerCopy', () => {
@@ -69,17 +82,7 @@ describe('BrokerCopy', () => {
     const broker = new SlowBroker();
     const copy = new BrokerCopy(broker, truth);
     truth.rows.set('lamp', activation('lamp', 'old'));
-    let release = (): void => undefined;
-    let waiting = (): void => undefined;
-    const isWaiting = new Promise<void>((resolve) => {
-      waiting = resolve;
-    });
-    broker.beforePut = () => {
-      waiting();
-      return new Promise((resolve) => {
-        release = resolve;
-      });
-    };
+    const { isWaiting, release } = holdPut(broker);
     const first = copy.sync([key]);
     await isWaiting;
     truth.rows.set('lamp', activation('lamp', 'new'));
@@ -87,6 +90,96 @@ describe('BrokerCopy', () => {
     release();
     await first;
     expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'new'));
+  });
+
+  describe('a change', () => {
+    /** Stores the code, or nothing, and tells what it stored. */
+    const store = (truth: Truth, activationCode?: string) => async () => {
+      if (activationCode === undefined) {
+        truth.rows.delete('lamp');
+        return { answer: activationCode, principal: 'absent' as const };
+      }
+      const principal = activation('lamp', activationCode);
+      truth.rows.set('lamp', principal);
+      return { answer: activationCode, principal };
+    };
+
+    it('is put as it was made, and read only where it does not say or others make changes too', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const copy = new BrokerCopy(broker, truth);
+      expect(await copy.change(key, store(truth, 'A'))).toBe('A');
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'A'));
+      await copy.change(key, store(truth));
+      expect(broker.copy.size).toBe(0);
+      expect(truth.loads).toBe(0);
+      truth.rows.set('lamp', activation('lamp', 'B'));
+      await copy.change(key, async () => ({ answer: undefined, principal: 'unknown' }));
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'B'));
+      expect(truth.loads).toBe(1);
+      await new BrokerCopy(broker, truth, { hasReplicas: true }).change(key, store(truth, 'C'));
+      expect(truth.loads).toBe(2);
+    });
+
+    it('gives way to what another process has made of it meanwhile', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      broker.beforePut = async () => {
+        truth.rows.set('lamp', activation('lamp', 'theirs'));
+      };
+      await new BrokerCopy(broker, truth, { hasReplicas: true }).change(key, store(truth, 'ours'));
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'theirs'));
+    });
+
+    it('is not undone by an earlier one that reaches the broker after it', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const copy = new BrokerCopy(broker, truth);
+      const { isWaiting, release } = holdPut(broker);
+      const earlier = copy.change(key, store(truth, 'old'));
+      await isWaiting;
+      await copy.change(key, store(truth, 'new'));
+      release();
+      await earlier;
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'new'));
+    });
+
+    it('is not undone by one that began after it and was stored before it', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const copy = new BrokerCopy(broker, truth);
+      const storing = Promise.withResolvers<void>();
+      const last = copy.change(key, async () => {
+        await storing.promise;
+        return store(truth, 'new')();
+      });
+      const { isWaiting, release } = holdPut(broker);
+      const other = copy.change(key, store(truth, 'old'));
+      await isWaiting;
+      storing.resolve();
+      await last;
+      release();
+      await other;
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'new'));
+    });
+
+    it('is not lost when the copy is rebuilt from what was read before', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const copy = new BrokerCopy(broker, truth);
+      broker.afterFirstPage = () => copy.change(key, store(truth, 'A')).then(() => undefined);
+      await copy.rebuild();
+      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'A'));
+    });
+
+    it('tells the broker nothing when it fails', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const copy = new BrokerCopy(broker, truth);
+      await expect(copy.change(key, () => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+      await copy.change(key, store(truth, 'A'));
+      expect(truth.loads).toBe(0);
+    });
   });
 
   it('does not lose a change that is made while the copy is rebuilt', async () => {

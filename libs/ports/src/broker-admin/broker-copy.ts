@@ -9,19 +9,38 @@ export interface PrincipalSource {
   all(): AsyncIterable<Principal>;
 }
 
+/** What a change has made of a principal; `unknown` where only reading it anew can tell. */
+export type ChangedPrincipal = Principal | 'absent' | 'unknown';
+
+export interface BrokerCopyOptions {
+  /** Other processes change the same principals: each is read back after it was written, for it may have changed. */
+  readonly hasReplicas?: boolean;
+}
+
+/** Principals that are being brought from the database to the broker. */
+interface Turn {
+  readonly keys: readonly PrincipalKey[];
+  /** Another turn had one of these principals at the same time: either may be the one that wrote the older state. */
+  isContested: boolean;
+}
+
 /**
- * Keeps one broker's copy equal to the database, in whatever order changes are committed and rebuilds
- * happen: what is written is read back from the source, and written again if it changed meanwhile.
+ * Keeps one broker's copy equal to the database, in whatever order changes are committed and rebuilds happen. For
+ * that, each change is made in {@link change} or followed by {@link sync}. What was written while the same principal
+ * changed otherwise, or may have, is read back from the source, and written again if it is no longer that.
  */
 export class BrokerCopy {
   readonly #admin: BrokerAdmin;
   readonly #source: PrincipalSource;
-  /** What was synced while a rebuild was under way: its pages may be older than that. */
+  readonly #hasReplicas: boolean;
+  readonly #turns = new Map<string, Set<Turn>>();
+  /** What was written while a rebuild was under way: its pages may be older than that. */
   readonly #duringRebuilds = new Set<Map<string, PrincipalKey>>();
 
-  constructor(admin: BrokerAdmin, source: PrincipalSource) {
+  constructor(admin: BrokerAdmin, source: PrincipalSource, { hasReplicas = false }: BrokerCopyOptions = {}) {
     this.#admin = admin;
     this.#source = source;
+    this.#hasReplicas = hasReplicas;
   }
 
   /**
@@ -47,15 +66,24 @@ export class BrokerCopy {
    * @throws Mqtt2goError `unavailable` when the broker does not confirm in time; safe to repeat
    */
   async sync(keys: readonly PrincipalKey[]): Promise<void> {
-    for (const touched of this.#duringRebuilds) for (const key of keys) touched.set(nameOf(key), key);
-    let open = keys;
-    let wanted = await this.#load(open);
-    while (open.length > 0) {
-      await this.#write(open, wanted);
-      const committed = await this.#load(open);
-      open = open.filter((key) => !isSame(wanted.get(nameOf(key)), committed.get(nameOf(key))));
-      wanted = committed;
-    }
+    await this.#inTurn(keys, (turn) => this.#settle(turn));
+  }
+
+  /**
+   * Changes one principal in the database and makes the broker act by it. Where `work` knows what it has committed,
+   * nothing is read for that.
+   * @param work commits; rejects if there is nothing to tell the broker
+   * @throws what `work` throws, and as {@link sync}
+   */
+  async change<T>(
+    key: PrincipalKey,
+    work: () => Promise<{ readonly answer: T; readonly principal: ChangedPrincipal }>,
+  ): Promise<T> {
+    return this.#inTurn([key], async (turn) => {
+      const { answer, principal } = await work();
+      await this.#settle(turn, principal);
+      return answer;
+    });
   }
 
   /** Makes the whole copy anew. Same errors as {@link sync}. */
@@ -70,9 +98,42 @@ export class BrokerCopy {
     await this.sync([...touched.values()]);
   }
 
+  async #inTurn<T>(keys: readonly PrincipalKey[], work: (turn: Turn) => Promise<T>): Promise<T> {
+    const turn: Turn = { keys, isContested: false };
+    const names = new Set(keys.map(nameOf));
+    for (const name of names) {
+      const turns = this.#turns.get(name) ?? new Set();
+      this.#turns.set(name, turns.add(turn));
+      if (turns.size > 1) for (const one of turns) one.isContested = true;
+    }
+    try {
+      return await work(turn);
+    } finally {
+      for (const name of names) {
+        const turns = this.#turns.get(name);
+        turns?.delete(turn);
+        if (turns?.size === 0) this.#turns.delete(name);
+      }
+    }
+  }
+
+  /** Writes what is committed by now. A rebuild that begins after this reads it by itself. */
+  async #settle(turn: Turn, changed: ChangedPrincipal = 'unknown'): Promise<void> {
+    for (const touched of this.#duringRebuilds) for (const key of turn.keys) touched.set(nameOf(key), key);
+    let open = turn.keys;
+    let wanted = changed === 'unknown' ? await this.#load(open) : named(changed === 'absent' ? [] : [changed]);
+    while (open.length > 0) {
+      await this.#write(open, wanted);
+      if (!this.#hasReplicas && !turn.isContested) return;
+      const committed = await this.#load(open);
+      open = open.filter((key) => !isSame(wanted.get(nameOf(key)), committed.get(nameOf(key))));
+      wanted = committed;
+    }
+  }
+
   async #load(keys: readonly PrincipalKey[]): Promise<Map<string, Principal>> {
     if (keys.length === 0) return new Map();
-    return new Map((await this.#source.load(keys)).map((principal) => [nameOf(principal), principal]));
+    return named(await this.#source.load(keys));
   }
 
   async #write(keys: readonly PrincipalKey[], wanted: ReadonlyMap<string, Principal>): Promise<void> {
@@ -81,6 +142,10 @@ export class BrokerCopy {
     if (present.length > 0) await this.#admin.put(present);
     if (absent.length > 0) await this.#admin.remove(absent);
   }
+}
+
+function named(principals: readonly Principal[]): Map<string, Principal> {
+  return new Map(principals.map((principal) => [nameOf(principal), principal]));
 }
 
 function nameOf(key: PrincipalKey): string {

@@ -1,0 +1,110 @@
+import type { DevicePrincipal } from '@mqtt2go/access';
+import { isUniqueViolation } from '@mqtt2go/persistence';
+import { Clock } from '@mqtt2go/ports';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { Admission } from './device-records.js';
+
+interface NamedRow {
+  readonly home_id: string;
+  readonly gateway_id: string;
+  readonly device_type: string;
+  readonly group_ids: string[];
+  readonly serial_numbers: string[];
+}
+
+/**
+ * The two changes that every onboarding makes, for a device that is added for the first time: one statement each,
+ * which also tells what the broker is to know. They do nothing for a device with a history, which takes a
+ * transaction: all parts of one statement read the tables as they were when it began, so none of them
+ * would see what another change did while the statement waited for the device's row.
+ */
+@Injectable()
+export class NewDevices {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Undefined, and nothing stored, if the device or its certificate is known. */
+  async admit(admission: Admission): Promise<DevicePrincipal | undefined> {
+    const { onboardingId, deviceId, homeId, gatewayId, deviceType, serialNumber } = admission;
+    const admitted = await this.dataSource
+      .query<unknown[]>(
+        `WITH new_device AS (
+           INSERT INTO topic_generator.device (device_id, home_id, gateway_id, device_type, pending_onboarding_id)
+           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (device_id) DO NOTHING
+           RETURNING device_id, pending_onboarding_id, gateway_id, device_type
+         )
+         INSERT INTO topic_generator.device_certificate
+           (device_id, onboarding_id, gateway_id, device_type, serial_number, admitted_at)
+         SELECT new_device.*, $6, $7 FROM new_device RETURNING 1`,
+        [deviceId, homeId, gatewayId, deviceType, onboardingId, serialNumber, new Date(this.clock.now())],
+      )
+      .catch((error: unknown) => {
+        // Dropped before it came.
+        if (isUniqueViolation(error, 'device_certificate_pk')) return [];
+        throw error;
+      });
+    if (admitted.length === 0) return undefined;
+    return {
+      kind: 'device',
+      id: deviceId,
+      homeId,
+      gatewayId,
+      deviceType,
+      groupIds: [],
+      certificateSerials: [serialNumber],
+    };
+  }
+
+  /**
+   * Puts a device in its first groups and completes its onboarding. Undefined, and nothing stored, if it has been
+   * named before, or has a certificate of another onboarding.
+   */
+  async name(deviceId: string, groupIds: readonly string[]): Promise<DevicePrincipal | undefined> {
+    // A device's row is written by whoever admits another certificate: a row that is no longer the version that the
+    // certificates were read with (xmin) is left alone. Only drops pass unseen, and count as made after this.
+    const [row] = await this.dataSource.query<NamedRow[]>(
+      `WITH admitted AS MATERIALIZED (
+         SELECT d.device_id, d.xmin AS version, array_agg(c.serial_number ORDER BY c.serial_number) AS serial_numbers,
+           (array_agg(c.gateway_id ORDER BY c.admitted_at DESC))[1] AS gateway_id,
+           (array_agg(c.device_type ORDER BY c.admitted_at DESC))[1] AS device_type
+         FROM topic_generator.device d
+         JOIN topic_generator.device_certificate c ON c.device_id = d.device_id AND c.dropped_at IS NULL
+         WHERE d.device_id = $1 AND d.named_onboarding_id IS NULL
+         GROUP BY d.device_id, d.xmin
+         HAVING bool_and(c.onboarding_id IS NOT DISTINCT FROM d.pending_onboarding_id)
+       ), named AS (
+         UPDATE topic_generator.device d
+         SET gateway_id = a.gateway_id, device_type = a.device_type,
+           named_onboarding_id = d.pending_onboarding_id, pending_onboarding_id = NULL
+         FROM admitted a
+         WHERE d.device_id = a.device_id AND d.xmin = a.version AND d.pending_onboarding_id IS NOT NULL
+         RETURNING d.device_id, d.home_id, d.gateway_id, d.device_type, a.serial_numbers
+       ), home_groups AS (
+         INSERT INTO topic_generator.home_group (home_id, group_id)
+         SELECT n.home_id, g.id FROM named n, unnest($2::varchar[]) AS g(id) ORDER BY g.id
+         ON CONFLICT DO NOTHING
+       ), groups AS (
+         INSERT INTO topic_generator.device_group (device_id, group_id)
+         SELECT n.device_id, g.id FROM named n, unnest($2::varchar[]) AS g(id)
+         ON CONFLICT DO NOTHING
+       )
+       SELECT n.home_id, n.gateway_id, n.device_type, n.serial_numbers,
+         ARRAY(SELECT g.id FROM unnest($2::varchar[]) AS g(id) ORDER BY g.id) AS group_ids
+       FROM named n`,
+      [deviceId, groupIds],
+    );
+    if (row === undefined) return undefined;
+    return {
+      kind: 'device',
+      id: deviceId,
+      homeId: row.home_id,
+      gatewayId: row.gateway_id,
+      deviceType: row.device_type,
+      groupIds: row.group_ids,
+      certificateSerials: row.serial_numbers,
+    };
+  }
+}
