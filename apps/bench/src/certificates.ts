@@ -19,7 +19,9 @@ export async function certificatesPerSecond(file: PlatformFile, count: number, c
     }),
   );
   try {
-    const keys = await Promise.all(Array.from({ length: count }, async () => writePublicKey((await generateKeys()).publicKey)));
+    const keys = await Promise.all(
+      Array.from({ length: count }, async () => writePublicKey((await generateKeys()).publicKey)),
+    );
     const limit = pLimit(concurrency);
     const issue = (publicKey: string, index: number): Promise<unknown> =>
       bus.call(certificateAuthority.issueDeviceCertificate, {

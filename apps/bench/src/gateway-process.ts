@@ -23,7 +23,13 @@ export class GatewayProcess {
   static async start(dataDir: string): Promise<GatewayProcess> {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [join(dist, 'gateway.mjs')], {
-      env: { ...process.env, ...freePorts, MQTT2GO_DATA_DIR: dataDir, MQTT2GO_LOG_FORMAT: 'json', MQTT2GO_LOG_LEVEL: 'info' },
+      env: {
+        ...process.env,
+        ...freePorts,
+        MQTT2GO_DATA_DIR: dataDir,
+        MQTT2GO_LOG_FORMAT: 'json',
+        MQTT2GO_LOG_LEVEL: 'info',
+      },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let readyMs = 0;

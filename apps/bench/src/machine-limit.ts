@@ -23,7 +23,13 @@ interface ServerStart {
  */
 export async function machineLimit(databaseUrl: string, devices: number, concurrency: number): Promise<number> {
   const nowMs = Date.now();
-  const root = Authority.createRoot({ commonName: 'Bench', keys: await generateKeys(), pathLength: 0, validityMs: 86_400_000, nowMs });
+  const root = Authority.createRoot({
+    commonName: 'Bench',
+    keys: await generateKeys(),
+    pathLength: 0,
+    validityMs: 86_400_000,
+    nowMs,
+  });
   const identity = async (issue: 'server' | 'device'): Promise<{ cert: string; key: string }> => {
     const { privateKey, publicKey } = await generateKeys();
     const issued =

@@ -55,7 +55,9 @@ async function main(): Promise<void> {
     process.stdout.write(help);
     return;
   }
-  const [devices, concurrency] = [values.devices, values.concurrency].map((text) => z.coerce.number().int().min(1).max(100_000).parse(text));
+  const [devices, concurrency] = [values.devices, values.concurrency].map((text) =>
+    z.coerce.number().int().min(1).max(100_000).parse(text),
+  );
   const rows = await measure(devices ?? 600, concurrency ?? 24, (line) => {
     if (!values.json) process.stderr.write(`${line}\n`);
   });
@@ -96,7 +98,13 @@ async function measure(devices: number, concurrency: number, tell: (line: string
       const certificates = await certificatesPerSecond(gateway.file, 2_000, 32);
       const loaded = await gateway.memory(dataDir);
       return [
-        { what: 'onboardings, existing key', value: existing.perSecond, unit: '/s', aim: '50', reached: existing.perSecond >= 50 },
+        {
+          what: 'onboardings, existing key',
+          value: existing.perSecond,
+          unit: '/s',
+          aim: '50',
+          reached: existing.perSecond >= 50,
+        },
         { what: '  p50', value: existing.p50Ms, unit: 'ms' },
         { what: '  p99', value: existing.p99Ms, unit: 'ms' },
         { what: '  CPU of the platform for one (minting included)', value: cpuMs / devices, unit: 'ms' },
@@ -112,10 +120,28 @@ async function measure(devices: number, concurrency: number, tell: (line: string
           reached: existing.perSecond / limit >= 0.5,
         },
         { what: 'certificates over the bus, stored', value: certificates, unit: '/s' },
-        { what: 'ready, first start (new database and CA)', value: first.readyMs, unit: 'ms', aim: '3000', reached: first.readyMs <= 3000 },
-        { what: 'ready, later start', value: gateway.readyMs, unit: 'ms', aim: '3000', reached: gateway.readyMs <= 3000 },
+        {
+          what: 'ready, first start (new database and CA)',
+          value: first.readyMs,
+          unit: 'ms',
+          aim: '3000',
+          reached: first.readyMs <= 3000,
+        },
+        {
+          what: 'ready, later start',
+          value: gateway.readyMs,
+          unit: 'ms',
+          aim: '3000',
+          reached: gateway.readyMs <= 3000,
+        },
         { what: 'resident after the start, gateway', value: idle.gatewayMb, unit: 'MB' },
-        { what: 'resident after the start, with PostgreSQL', value: idle.allMb, unit: 'MB', aim: '200', reached: idle.allMb <= 200 },
+        {
+          what: 'resident after the start, with PostgreSQL',
+          value: idle.allMb,
+          unit: 'MB',
+          aim: '200',
+          reached: idle.allMb <= 200,
+        },
         { what: 'resident after the load, gateway', value: loaded.gatewayMb, unit: 'MB' },
         { what: 'resident after the load, with PostgreSQL', value: loaded.allMb, unit: 'MB' },
       ];
@@ -144,9 +170,19 @@ async function fleet(dataDir: string, devices: number, concurrency: number, keyM
 }
 
 function tableOf(rows: readonly Row[]): string {
-  const table = new Table({ head: ['measured', 'value', '', 'aim', ''], style: { head: [], border: [] }, colAligns: ['left', 'right', 'left', 'right', 'left'] });
+  const table = new Table({
+    head: ['measured', 'value', '', 'aim', ''],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'right', 'left', 'right', 'left'],
+  });
   for (const { what, value, unit, aim, reached } of rows)
-    table.push([what, value.toFixed(value < 100 ? 1 : 0), unit, aim ?? '', reached === undefined ? '' : reached ? 'reached' : 'missed']);
+    table.push([
+      what,
+      value.toFixed(value < 100 ? 1 : 0),
+      unit,
+      aim ?? '',
+      reached === undefined ? '' : reached ? 'reached' : 'missed',
+    ]);
   return table.toString();
 }
 

@@ -7,7 +7,6 @@ import { type BrokerLink, contracts, streamLink } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
 
-
 /** The three embedded brokers. Nobody but the services of this process reaches them before {@link Brokers.open}. */
 export class Brokers {
   private readonly home: EmbeddedBroker;
@@ -71,7 +70,8 @@ export class Brokers {
 
   /** Resolves when the services have told both brokers who may come in; after 10 seconds the doors open all the same. */
   async filled(): Promise<void> {
-    const isFilled = (): boolean => this.stats().every(({ broker, isCopyComplete }) => broker === 'bus' || isCopyComplete);
+    const isFilled = (): boolean =>
+      this.stats().every(({ broker, isCopyComplete }) => broker === 'bus' || isCopyComplete);
     for (let tries = 1_000; tries > 0 && !isFilled(); tries -= 1) await setTimeout(10);
   }
 

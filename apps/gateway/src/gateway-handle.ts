@@ -23,8 +23,10 @@ export function gatewayHandle(brokers: Brokers, plugins: PluginHost): ServiceHan
   gauge('mqtt2go_broker_refused_total', 'Clients turned away at CONNECT.', ({ counters }) =>
     Object.values(counters.refused).reduce((sum, count) => sum + count, 0),
   );
-  gauge('mqtt2go_broker_forbidden_total', 'Publishes and subscriptions refused.', ({ counters }) =>
-    counters.publishesRefused + counters.subscriptionsRefused,
+  gauge(
+    'mqtt2go_broker_forbidden_total',
+    'Publishes and subscriptions refused.',
+    ({ counters }) => counters.publishesRefused + counters.subscriptionsRefused,
   );
   const checks = [
     { name: 'plugins', check: () => requireAll(plugins) },

@@ -1,5 +1,12 @@
 import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
-import { type PlatformConfig, type PlatformFile, type RunnableService, removePlatformFile, runnableServices, writePlatformFile } from '@mqtt2go/config';
+import {
+  type PlatformConfig,
+  type PlatformFile,
+  type RunnableService,
+  removePlatformFile,
+  runnableServices,
+  writePlatformFile,
+} from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
 import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import { type Clock, SystemClock } from '@mqtt2go/ports';
@@ -37,7 +44,11 @@ export interface Platform {
  * doors last. What was started is stopped again when a later part fails.
  * @throws Mqtt2goError `port_in_use`, `data_folder_locked`, `configuration_invalid`, `unavailable`
  */
-export async function startPlatform(given: PlatformConfig, log: Logger, options: PlatformOptions = {}): Promise<Platform> {
+export async function startPlatform(
+  given: PlatformConfig,
+  log: Logger,
+  options: PlatformOptions = {},
+): Promise<Platform> {
   const parts: { stop(): Promise<unknown> }[] = [];
   const stop = async (): Promise<void> => {
     for (const part of parts.splice(0).reverse()) await part.stop();
@@ -56,7 +67,9 @@ async function start(
   { clock = new SystemClock(), onPersisted }: PlatformOptions,
   parts: { stop(): Promise<unknown> }[],
 ): Promise<Omit<Platform, 'stop'>> {
-  const folder = await DataFolder.open(given.dataDir, (error) => log.error({ err: error }, 'the data folder was taken'));
+  const folder = await DataFolder.open(given.dataDir, (error) =>
+    log.error({ err: error }, 'the data folder was taken'),
+  );
   parts.push({ stop: () => folder.close() });
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
@@ -117,7 +130,7 @@ async function start(
       },
     }),
   );
-  const provisioning = await run('provisioning', () =>
+  await run('provisioning', () =>
     startProvisioning({
       ...common,
       busLink: brokers.busLink('provisioning'),

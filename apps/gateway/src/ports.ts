@@ -17,8 +17,12 @@ interface PlannedPort {
  * @throws Mqtt2goError `port_in_use`
  */
 export async function choosePorts(config: PlatformConfig): Promise<PortConfig> {
-  const chosen = await Promise.all(plannedPorts(config).map(async (planned) => [planned.name, await tryPort(planned)]));
-  return { ...config.ports, ...Object.fromEntries(chosen) };
+  const chosen = { ...config.ports };
+  const choose = async (planned: PlannedPort): Promise<void> => {
+    chosen[planned.name] = await tryPort(planned);
+  };
+  await Promise.all(plannedPorts(config).map(choose));
+  return chosen;
 }
 
 async function tryPort({ host, port, what, variable }: PlannedPort): Promise<number> {
@@ -50,16 +54,40 @@ function plannedPorts(config: PlatformConfig): PlannedPort[] {
   const loopback = '127.0.0.1';
   const planned: PlannedPort[] = [
     { name: 'home', what: 'home broker', variable: 'MQTT2GO_HOME_PORT', host: bind, port: ports.home },
-    { name: 'homeWss', what: 'home broker over WebSocket', variable: 'MQTT2GO_HOME_WSS_PORT', host: bind, port: ports.homeWss },
-    { name: 'activation', what: 'activation broker', variable: 'MQTT2GO_ACTIVATION_PORT', host: bind, port: ports.activation },
+    {
+      name: 'homeWss',
+      what: 'home broker over WebSocket',
+      variable: 'MQTT2GO_HOME_WSS_PORT',
+      host: bind,
+      port: ports.homeWss,
+    },
+    {
+      name: 'activation',
+      what: 'activation broker',
+      variable: 'MQTT2GO_ACTIVATION_PORT',
+      host: bind,
+      port: ports.activation,
+    },
     { name: 'bus', what: 'service bus', variable: 'MQTT2GO_BUS_PORT', host: loopback, port: ports.bus },
     { name: 'health', what: 'health and metrics', variable: 'MQTT2GO_HEALTH_PORT', host: loopback, port: ports.health },
   ];
   if (services.includes('discovery'))
-    planned.push({ name: 'discovery', what: 'Discovery REST', variable: 'MQTT2GO_DISCOVERY_PORT', host: bind, port: ports.discovery });
+    planned.push({
+      name: 'discovery',
+      what: 'Discovery REST',
+      variable: 'MQTT2GO_DISCOVERY_PORT',
+      host: bind,
+      port: ports.discovery,
+    });
   if (services.length < runnableServices.length)
     planned.push(
-      { name: 'homeServices', what: 'home broker for services', variable: 'MQTT2GO_HOME_SERVICES_PORT', host: loopback, port: ports.homeServices },
+      {
+        name: 'homeServices',
+        what: 'home broker for services',
+        variable: 'MQTT2GO_HOME_SERVICES_PORT',
+        host: loopback,
+        port: ports.homeServices,
+      },
       {
         name: 'activationServices',
         what: 'activation broker for services',

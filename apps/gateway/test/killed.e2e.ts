@@ -65,41 +65,48 @@ describe('kill -9 of the gateway', () => {
     ['server-key', 'certified'] as const,
     ['server-key', 'claimed'] as const,
   ];
-  it.each(cases)('in the key mode %s, at the stored state %s: the device is added all the same', async (keyMode: KeyMode, state) => {
-    const homeId = `home-${keyMode}-${state}`;
-    const gateway = await start(state);
-    const bus = await operator();
-    const made = await mintDevice(bus, manufacturer, { deviceId: `device-${keyMode}-${state}`, keyMode });
-    const app = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw' });
-    await bus.close();
+  it.each(cases)(
+    'in the key mode %s, at the stored state %s: the device is added all the same',
+    async (keyMode: KeyMode, state) => {
+      const homeId = `home-${keyMode}-${state}`;
+      const gateway = await start(state);
+      const bus = await operator();
+      const made = await mintDevice(bus, manufacturer, { deviceId: `device-${keyMode}-${state}`, keyMode });
+      const app = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw' });
+      await bus.close();
 
-    const { deviceId, code: activationCode, type } = made;
-    const file = {
-      device_id: deviceId,
-      activation_code: activationCode,
-      device_type: type,
-      discovery: { host: 'localhost', port: Number(ports.MQTT2GO_ACTIVATION_PORT) },
-      key_mode: keyMode,
-    };
-    const device = new Device(new MemoryDeviceStore({ file, certificate: made.cert, key: made.key, ca }), {
-      times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
-    });
-    const controller = new Controller({ ...app, ca, homeId, gatewayId: 'gw', repeatMs: 2_000 });
-    const lives = device.run();
-    const isActive = new Promise<readonly string[]>((resolve) => device.once('active', resolve));
-    try {
-      await controller.connect();
-      const added = controller.addDevice({ deviceId, activationCode, naming: { name: 'Lamp', groupIds: ['living'] } });
-      expect(await gateway.ended).toBe('SIGKILL');
-      await start();
-      await added;
-      expect(await isActive).toEqual([`${homeId}/gw/living/${type}/${deviceId}`]);
-    } finally {
-      await controller.close();
-      await device.stop();
-      await lives.catch(() => undefined);
-      if (running) await stopProgram(running);
-      running = undefined;
-    }
-  });
+      const { deviceId, code: activationCode, type } = made;
+      const file = {
+        device_id: deviceId,
+        activation_code: activationCode,
+        device_type: type,
+        discovery: { host: 'localhost', port: Number(ports.MQTT2GO_ACTIVATION_PORT) },
+        key_mode: keyMode,
+      };
+      const device = new Device(new MemoryDeviceStore({ file, certificate: made.cert, key: made.key, ca }), {
+        times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
+      });
+      const controller = new Controller({ ...app, ca, homeId, gatewayId: 'gw', repeatMs: 2_000 });
+      const lives = device.run();
+      const isActive = new Promise<readonly string[]>((resolve) => device.once('active', resolve));
+      try {
+        await controller.connect();
+        const added = controller.addDevice({
+          deviceId,
+          activationCode,
+          naming: { name: 'Lamp', groupIds: ['living'] },
+        });
+        expect(await gateway.ended).toBe('SIGKILL');
+        await start();
+        await added;
+        expect(await isActive).toEqual([`${homeId}/gw/living/${type}/${deviceId}`]);
+      } finally {
+        await controller.close();
+        await device.stop();
+        await lives.catch(() => undefined);
+        if (running) await stopProgram(running);
+        running = undefined;
+      }
+    },
+  );
 });

@@ -89,7 +89,9 @@ describe('what is refused, tried from outside', () => {
       }
       controller.forget();
       await controller.publish(topic, { type: 'command', timestamp: now(), command_type: 'self_destruct', value: 1 });
-      await controller.hear(({ json }) => (json.value as { reason?: string } | undefined)?.reason === 'unknown_command');
+      await controller.hear(
+        ({ json }) => (json.value as { reason?: string } | undefined)?.reason === 'unknown_command',
+      );
       await goesOn();
     });
 
@@ -205,11 +207,15 @@ describe('what is refused, tried from outside', () => {
     it('no certificate and no password', async () => {
       const { ports } = world.platform.file;
       await expect(world.connectApp({ username: '', password: '' })).rejects.toThrow();
-      await expect(world.connectApp({ username: app.username, password: 'guess' })).rejects.toThrow(/not authorized|bad user/i);
+      await expect(world.connectApp({ username: app.username, password: 'guess' })).rejects.toThrow(
+        /not authorized|bad user/i,
+      );
       const { Wire: Plain } = await import('./support/wire.js');
       await expect(Plain.connect(`mqtts://localhost:${ports.activation}`, { ca: world.ca })).rejects.toThrow();
       await expect(Plain.connect(`wss://localhost:${ports.homeWss}`, { ca: world.ca })).rejects.toThrow();
-      await expect(Plain.connect(`mqtts://localhost:${ports.bus}`, { ca: world.ca, rejectUnauthorized: false })).rejects.toThrow();
+      await expect(
+        Plain.connect(`mqtts://localhost:${ports.bus}`, { ca: world.ca, rejectUnauthorized: false }),
+      ).rejects.toThrow();
     });
 
     it('a certificate of a foreign CA, at every door', async () => {
@@ -300,7 +306,9 @@ describe('what is refused, tried from outside', () => {
       ];
       for (const filter of forbidden) expect([filter, await wire.subscribe(filter)]).toEqual([filter, false]);
       // A forbidden publish reaches nobody.
-      await wire.publish(theirs.topics[0] ?? '', { type: 'command', command_type: 'set', value: 'on' }).catch(() => undefined);
+      await wire
+        .publish(theirs.topics[0] ?? '', { type: 'command', command_type: 'set', value: 'on' })
+        .catch(() => undefined);
       await neighbour.publish(theirs.topics[0] ?? '', { type: 'command', command_type: 'query', value: 'all' });
       await theirs.wire.hear(({ json }) => json.command_type === 'query');
       expect(theirs.wire.heard.some(({ json }) => json.command_type === 'set')).toBe(false);
@@ -368,7 +376,14 @@ describe('what is refused, tried from outside', () => {
         60_000,
       );
       await expect
-        .poll(() => world.connectHome({ ...data, deviceId: device.deviceId }).then(() => 'in', () => 'refused'), { timeout: 30_000 })
+        .poll(
+          () =>
+            world.connectHome({ ...data, deviceId: device.deviceId }).then(
+              () => 'in',
+              () => 'refused',
+            ),
+          { timeout: 30_000 },
+        )
         .toBe('refused');
     });
   });
@@ -398,7 +413,12 @@ describe('what is refused, tried from outside', () => {
       await without.hear(refusal('mqtt_credentials', 'csr_required'));
 
       const right = await ask(device, good);
-      await right.hear(report('mqtt_credentials', (value) => typeof (value as { device_certificate?: string }).device_certificate === 'string'));
+      await right.hear(
+        report(
+          'mqtt_credentials',
+          (value) => typeof (value as { device_certificate?: string }).device_certificate === 'string',
+        ),
+      );
       const other = await ask(device, world.csr(device.deviceId, await generateKeys()));
       await other.hear(refusal('mqtt_credentials', 'csr_key_mismatch'));
     });
@@ -417,12 +437,15 @@ describe('what is refused, tried from outside', () => {
     const call = async (identity: { cert?: string; key?: string }): Promise<number> => {
       const dispatcher = new Agent({ connect: { ca: world.ca, ...identity } });
       try {
-        const { statusCode, body } = await httpRequest(`https://localhost:${world.platform.file.ports.discovery}/activate_device`, {
-          method: 'POST',
-          dispatcher,
-          headers: { 'content-type': 'application/json' },
-          body: '{}',
-        });
+        const { statusCode, body } = await httpRequest(
+          `https://localhost:${world.platform.file.ports.discovery}/activate_device`,
+          {
+            method: 'POST',
+            dispatcher,
+            headers: { 'content-type': 'application/json' },
+            body: '{}',
+          },
+        );
         await body.dump();
         return statusCode;
       } finally {

@@ -132,12 +132,19 @@ describe('setup with a remote broker, over real sockets and TLS', () => {
     const own = await generateKeys();
     await request(controller, app, device);
     const csr = world.csr(device.deviceId, own);
-    const data = await fetchBrokerData(world, device, { request: 'GET_BROKER_DATA', csr }, writePrivateKey(own.privateKey));
+    const data = await fetchBrokerData(
+      world,
+      device,
+      { request: 'GET_BROKER_DATA', csr },
+      writePrivateKey(own.privateKey),
+    );
     expect(data.cert).not.toContain('PRIVATE KEY');
     const home = await world.connectHome({ ...data, deviceId: device.deviceId });
     await home.subscribe(`${device.deviceId}/topics`);
     await home.publish(`${device.deviceId}/topics`, getDeviceTopics());
-    await controller.hear(report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId));
+    await controller.hear(
+      report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId),
+    );
     await controller.publish(addDeviceTopic(app), renameDevice(device.deviceId));
     await home.hear(report('topics'));
   });
@@ -158,7 +165,10 @@ describe('setup with a remote broker, over real sockets and TLS', () => {
 
     const home = await world.connectHome({ ...first, deviceId: device.deviceId });
     const topic = `${device.deviceId}/topics`;
-    const asksForName = report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId);
+    const asksForName = report(
+      'rename_device',
+      (value) => (value as { device_id?: string }).device_id === device.deviceId,
+    );
     await home.subscribe(topic);
     await home.publish(topic, getDeviceTopics());
     await controller.hear(asksForName);
@@ -180,7 +190,9 @@ describe('setup with a remote broker, over real sockets and TLS', () => {
     const before = await world.connectHome({ ...data, deviceId: device.deviceId });
     await before.subscribe(`${device.deviceId}/topics`);
     await before.publish(`${device.deviceId}/topics`, getDeviceTopics());
-    await controller.hear(report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId));
+    await controller.hear(
+      report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId),
+    );
     await before.close();
     await controller.publish(addDeviceTopic(app), renameDevice(device.deviceId));
     await controller.hear(report('rename_device', (value) => value === 'ok'));

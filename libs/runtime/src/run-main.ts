@@ -45,7 +45,10 @@ export function runMain(name: string, start: () => Promise<Running>): void {
       process.stderr.write(`${name}: could not stop within ${stopTimeoutMs / 1_000} seconds\n`);
       process.exit(exitUnexpected);
     }, stopTimeoutMs).unref();
-    starting.then((running) => running.stop().then(() => process.exit(0), fail), () => process.exit(forced));
+    starting.then(
+      (running) => running.stop().then(() => process.exit(0), fail),
+      () => process.exit(forced),
+    );
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

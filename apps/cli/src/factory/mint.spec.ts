@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseLabel } from '@mqtt2go/protocol';
 import { FolderDeviceStore } from '@mqtt2go/device-sdk';
-import jsQR from 'jsqr';
+import jsqr from 'jsqr';
 import { PNG } from 'pngjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { running } from '../stand-in/running.js';
@@ -60,7 +60,7 @@ describe('factory mint', () => {
   it('prints a label that a camera can read', async () => {
     await mint('--code', 'K7WM-3XQP-9RTD');
     const { data, width, height } = PNG.sync.read(await readFile(join(folder, 'label.png')));
-    const content = jsQR(new Uint8ClampedArray(data), width, height)?.data ?? '';
+    const content = jsqr.default(new Uint8ClampedArray(data), width, height)?.data ?? '';
     expect(content).toBe('mqtt2go:kettle-1?code=K7WM-3XQP-9RTD&type=socket');
     expect(parseLabel(content)).toEqual({
       deviceId: 'kettle-1',

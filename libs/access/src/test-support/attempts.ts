@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../decide.js';
 import type {
   Action,
+  ActivationPrincipal,
   BrokerRole,
   ControllerPrincipal,
   DevicePrincipal,
@@ -33,7 +34,12 @@ export const administrator: ControllerPrincipal = {
 };
 export const member: ControllerPrincipal = { ...administrator, id: 'phone-2', role: 'family_member' };
 export const guest: ControllerPrincipal = { ...administrator, id: 'phone-3', role: 'guest' };
-export const joining: Principal = { kind: 'activation', id: 'plug-1', activationCode: 'CODE', expiresAtMs: nowMs + 1 };
+export const joining: ActivationPrincipal = {
+  kind: 'activation',
+  id: 'plug-1',
+  activationCode: 'CODE',
+  expiresAtMs: nowMs + 1,
+};
 export const service = (id: ServiceName): Principal => ({ kind: 'service', id });
 
 export const busRequests: readonly BusRequest[] = [

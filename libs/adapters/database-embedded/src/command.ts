@@ -66,9 +66,10 @@ export class Commands {
       });
       return { code: 0, output: stdout + stderr };
     } catch (error) {
-      const failure = error as { code?: unknown; stdout?: string; stderr?: string; message: string };
-      const code = typeof failure.code === 'number' ? failure.code : 127;
-      return { code, output: `${failure.stdout ?? ''}${failure.stderr ?? ''}` || failure.message };
+      if (!(error instanceof Error)) throw error;
+      const code = 'code' in error && typeof error.code === 'number' ? error.code : 127;
+      const written = ['stdout', 'stderr'].map((stream) => String(Reflect.get(error, stream) ?? '')).join('');
+      return { code, output: written || error.message };
     }
   }
 
