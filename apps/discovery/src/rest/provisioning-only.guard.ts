@@ -12,13 +12,19 @@ const caller = 'provisioning';
  */
 @Injectable()
 export class ProvisioningOnly implements CanActivate {
+  /** A connection keeps its certificate, and reading one costs more than a small request. */
+  private readonly names = new WeakMap<TLSSocket, unknown>();
+
   /** @throws Mqtt2goError `forbidden` */
   canActivate(context: ExecutionContext): boolean {
     const { socket } = context.switchToHttp().getRequest<FastifyRequest>().raw;
-    // With several common names in a subject Node gives an array, which is nobody.
-    if (socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject?.CN === caller) {
-      return true;
-    }
+    if (socket instanceof TLSSocket && socket.authorized && this.nameOf(socket) === caller) return true;
     throw new Mqtt2goError('forbidden', `Only the service ${caller} may do this.`);
+  }
+
+  /** With several common names in a subject Node gives an array, which is nobody. */
+  private nameOf(socket: TLSSocket): unknown {
+    if (!this.names.has(socket)) this.names.set(socket, socket.getPeerCertificate().subject?.CN);
+    return this.names.get(socket);
   }
 }
