@@ -55,7 +55,7 @@ class Activation {
     const session = await this.#connected();
     await session.subscribe([this.#topic]);
     const { answer, key } = await this.#ask(session);
-    const checked = await checkBundle({
+    const checked = checkBundle({
       bundle: answer.deviceCertificate,
       deviceId: identity.file.device_id,
       ca: identity.ca,

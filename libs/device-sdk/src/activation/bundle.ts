@@ -1,13 +1,6 @@
-import {
-  isKeyOf,
-  joinPem,
-  readCertificate,
-  readPrivateKey,
-  splitDeviceBundle,
-  splitPem,
-  verifyChain,
-} from '@mqtt2go/pki';
+import { isKeyOf, joinPem, readCertificate, readPrivateKey, splitDeviceBundle, splitPem } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
+import { trustFault } from './trusted-path.js';
 
 export interface BundleCheck {
   /** The `device_certificate` of step 7. */
@@ -33,15 +26,15 @@ export interface CheckedBundle {
  * asked for a certificate for its own key takes no other. The dates are left to the broker: a device may have no clock.
  * @throws Mqtt2goError `certificate_not_accepted`
  */
-export async function checkBundle(check: BundleCheck): Promise<CheckedBundle> {
+export function checkBundle(check: BundleCheck): CheckedBundle {
   const { certificate, chain, privateKey } = split(check.bundle);
   const { commonName } = readCertificate(certificate);
   if (commonName !== check.deviceId) {
     throw refused(`it is for ${commonName ?? 'nobody'}, and this is ${check.deviceId}`);
   }
   const trustAnchors = splitPem(check.ca).map(({ pem }) => pem);
-  const verdict = await verifyChain({ certificate, chain, trustAnchors, nowMs: undefined, purpose: 'client' });
-  if (!verdict.valid) throw refused(`its chain does not hold (${verdict.reason})`);
+  const fault = trustFault({ certificate, chain, trustAnchors });
+  if (fault !== undefined) throw refused(`its chain does not hold (${fault})`);
   const withChain = joinPem([certificate, ...chain]);
   if (check.requestedKey !== undefined) {
     if (privateKey !== undefined || !isFor(check.requestedKey, certificate)) {
