@@ -1,4 +1,5 @@
 import {
+  headOf,
   isErrorCode,
   type MessageName,
   Mqtt2goError,
@@ -34,29 +35,46 @@ export type AddReport =
 /** Never throws; `undefined` for what is of no interest. */
 export function readAddReport(payload: Uint8Array): AddReport | undefined {
   const json = parse(payload, 'onboarding');
-  const asked = read('activateDevice', json);
-  if (asked) return { kind: 'activation', deviceId: asked.value.device_id };
-  const wanted = read('renameRequest', json);
-  if (wanted) return { kind: 'name-wanted', deviceId: wanted.value.device_id, deviceType: wanted.value.device_type };
-  const progress = read('onboardingProgress', json);
-  if (progress) return { kind: 'state', deviceId: progress.value.device_id, state: progress.value.state };
-  if (read('renameDone', json)) return { kind: 'renamed' };
+  const head = headOf(json);
+  if (head === undefined) return undefined;
+  // A reading that fails costs far more than one that succeeds, so only what the head allows is tried.
+  if (head.type === 'command') {
+    const asked = head.commandType === 'activate_device' ? read('activateDevice', json) : undefined;
+    return asked && { kind: 'activation', deviceId: asked.value.device_id };
+  }
+  if (head.reportType === 'status') {
+    const progress = read('onboardingProgress', json);
+    return progress && { kind: 'state', deviceId: progress.value.device_id, state: progress.value.state };
+  }
+  if (head.reportName === 'rename_device') {
+    const wanted = read('renameRequest', json);
+    if (wanted) return { kind: 'name-wanted', deviceId: wanted.value.device_id, deviceType: wanted.value.device_type };
+    if (read('renameDone', json)) return { kind: 'renamed' };
+  }
   const refused = read('commandRefused', json);
-  if (!refused) return undefined;
-  return { kind: 'refused', command: refused.report_name, error: toError(refused.value.reason) };
+  return refused && { kind: 'refused', command: refused.report_name, error: toError(refused.value.reason) };
 }
+
+const deviceReports = {
+  command_response: 'deviceResponse',
+  status: 'deviceStatus',
+  periodic_report: 'devicePeriodicReport',
+  error: 'deviceError',
+} as const;
 
 /** Never throws; `undefined` for commands and whatever else is no report. */
 export function readDeviceReport(topic: string, payload: Uint8Array): DeviceReport | undefined {
   const json = parse(payload, 'device');
-  for (const name of ['deviceResponse', 'deviceStatus', 'devicePeriodicReport', 'deviceError'] as const) {
-    const report = read(name, json);
-    if (report) {
-      const { report_type: reportType, report_name: reportName, value, timestamp } = report;
-      return { topic, reportType, reportName, value, timestamp };
-    }
-  }
-  return undefined;
+  const head = headOf(json);
+  if (head?.type !== 'report' || !isReportType(head.reportType)) return undefined;
+  const report = read(deviceReports[head.reportType], json);
+  if (report === undefined) return undefined;
+  const { report_type: reportType, report_name: reportName, value, timestamp } = report;
+  return { topic, reportType, reportName, value, timestamp };
+}
+
+function isReportType(type: string): type is keyof typeof deviceReports {
+  return Object.hasOwn(deviceReports, type);
 }
 
 /** The refusal in a command_response, if it is one. */
