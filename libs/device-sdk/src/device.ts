@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { LookupFunction } from 'node:net';
 import { toMqtt2goError } from '@mqtt2go/protocol';
 import { activate } from './activation/activate.js';
 import type { Appliance } from './appliance/appliance.js';
@@ -37,6 +38,8 @@ export interface DeviceOptions {
   readonly times?: Partial<DeviceTimes>;
   /** Unix time in milliseconds, for the timestamps of its messages. */
   readonly now?: () => number;
+  /** How the addresses of hosts are found; by the system's resolver by default. */
+  readonly lookup?: LookupFunction;
 }
 
 /**
@@ -52,6 +55,7 @@ export class Device extends EventEmitter<DeviceEvents> {
   readonly #appliance: Appliance;
   readonly #times: DeviceTimes;
   readonly #now: () => number;
+  readonly #lookup: LookupFunction | undefined;
   #stopping: AbortController | undefined;
   #running: Promise<void> | undefined;
 
@@ -62,6 +66,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#appliance = options.appliance ?? new SwitchAppliance();
     this.#times = { ...defaultTimes, ...options.times };
     this.#now = options.now ?? Date.now;
+    this.#lookup = options.lookup;
   }
 
   /**
@@ -152,6 +157,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       now: this.#now,
       backOff,
       connectTimeoutMs,
+      lookup: this.#lookup,
       onStep: (step: DeviceEvents['step'][0]) => void this.emit('step', step),
       onProblem: (problem: DeviceEvents['problem'][0]) => void this.emit('problem', problem),
     };

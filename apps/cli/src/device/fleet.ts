@@ -9,6 +9,7 @@ import { registerManufacturer } from '../factory/manufacturer.js';
 import { type MintedDevice, mintDevice, recordDevices } from '../factory/minted-device.js';
 import type { Operator } from '../platform/operator.js';
 import { addOne } from './add-one.js';
+import { rememberingLookup } from './remembering-lookup.js';
 
 export interface FleetOptions {
   readonly devices: number;
@@ -142,6 +143,7 @@ async function addAll(
   const queue = [...minted].reverse();
   const idle = [...controllers];
   const times: number[] = [];
+  const lookup = rememberingLookup();
   const failed: { deviceId: string; code: string; detail: string }[] = [];
   const startedMs = performance.now();
   let endedMs = startedMs;
@@ -152,6 +154,7 @@ async function addAll(
       if (controller === undefined) throw new Error('more workers than homes');
       const device = new Device(new MemoryDeviceStore(next.identity), {
         times: { backOff: { minMs: 100, maxMs: 5_000 } },
+        lookup,
       });
       const late = AbortSignal.timeout(timeoutMs);
       const began = performance.now();

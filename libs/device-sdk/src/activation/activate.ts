@@ -1,6 +1,7 @@
 import { createCertificateRequest, generateKeys, readPrivateKey, writePrivateKey } from '@mqtt2go/pki';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { createPublicKey } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import type { BrokerFinder } from '../broker-finder.js';
 import { SecureSession } from '../connection/secure-session.js';
 import type { DeviceProblem, DeviceStep } from '../device-events.js';
@@ -17,6 +18,7 @@ export interface ActivationDeps {
   readonly now: () => number;
   readonly backOff: BackOff;
   readonly connectTimeoutMs: number;
+  readonly lookup: LookupFunction | undefined;
   readonly answerTimeoutMs: number;
   readonly onStep: (step: DeviceStep) => void;
   readonly onProblem: (problem: DeviceProblem) => void;
@@ -80,7 +82,7 @@ class Activation {
   /** The connection outlives a refused subscription: to ask again on it is cheaper than a new handshake. */
   async #connected(): Promise<SecureSession> {
     if (this.#session?.isOpen) return this.#session;
-    const { finder, identity, onStep, connectTimeoutMs } = this.#deps;
+    const { finder, identity, onStep, connectTimeoutMs, lookup } = this.#deps;
     const found = await finder.find(identity.file.discovery, this.#signal);
     const address = `${found.host}:${found.port}`;
     if (found.where === 'local') {
@@ -97,6 +99,7 @@ class Activation {
         key: identity.key,
         clientId: identity.file.device_id,
         connectTimeoutMs,
+        lookup,
         keepaliveSeconds: 30,
       },
       this.#signal,

@@ -1,5 +1,5 @@
-import { Socket } from 'node:net';
-import { connect, type MqttClient } from 'mqtt';
+import { type LookupFunction, Socket } from 'node:net';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { ConnectionProblem, connectionProblem } from './connection-problem.js';
 
 export interface SessionOptions {
@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly clientId: string;
   readonly connectTimeoutMs: number;
   readonly keepaliveSeconds: number;
+  /** How the addresses of `host` are found; by the system's resolver if left out. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /**
@@ -55,7 +57,7 @@ export class SecureSession {
         reject(signal.reason);
         return;
       }
-      const client = connect({
+      const to: IClientOptions & { readonly lookup?: LookupFunction | undefined } = {
         protocol: 'mqtts',
         host: options.host,
         port: options.port,
@@ -71,7 +73,10 @@ export class SecureSession {
         reconnectPeriod: 0,
         resubscribe: false,
         queueQoSZero: false,
-      });
+        // mqtt.js hands all of its options on to tls.connect().
+        lookup: options.lookup,
+      };
+      const client = connect(to);
       // Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms.
       const stream: unknown = client.stream;
       if (stream instanceof Socket) stream.setNoDelay(true);

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Appliance } from '../appliance/appliance.js';
 import type { DeviceCommand, DeviceProblem, DeviceStep } from '../device-events.js';
 import type { BackOff } from '../retrying.js';
@@ -11,6 +12,7 @@ export interface HomeDeps {
   readonly now: () => number;
   readonly backOff: BackOff;
   readonly connectTimeoutMs: number;
+  readonly lookup: LookupFunction | undefined;
   /** How often it asks for its topics as long as it has none. */
   readonly askAgainMs: number;
   readonly reportEveryMs: number;

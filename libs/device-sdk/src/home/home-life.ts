@@ -49,7 +49,7 @@ class Visits {
   }
 
   async #attempt(active: boolean): Promise<SecureSession> {
-    const { store, identity, connectTimeoutMs, onStep, refusalsBeforeRejoin } = this.deps;
+    const { store, identity, connectTimeoutMs, lookup, onStep, refusalsBeforeRejoin } = this.deps;
     const { broker } = await store.state();
     const credentials = await store.credentials();
     if (broker === undefined || credentials === undefined) {
@@ -64,6 +64,7 @@ class Visits {
           ca: identity.ca,
           clientId: identity.file.device_id,
           connectTimeoutMs,
+          lookup,
           keepaliveSeconds: 30,
         },
         this.signal,
