@@ -22,8 +22,9 @@ export class FolderDeviceStore extends DeviceStore {
   }
 
   override async identity(): Promise<DeviceIdentity> {
-    const [text, certificate, key, ca] = await Promise.all([
-      this.#required('device.json'),
+    // First and alone, so that a folder that is not a device's is always told by the same file.
+    const text = await this.#required('device.json');
+    const [certificate, key, ca] = await Promise.all([
       this.#required('device.crt'),
       this.#required('device.key'),
       this.#required('ca.crt'),
