@@ -1,6 +1,13 @@
-import { isKeyOf, joinPem, readCertificate, readPrivateKey, splitDeviceBundle, splitPem } from '@mqtt2go/pki';
+import {
+  isKeyOf,
+  joinPem,
+  readCertificate,
+  readPrivateKey,
+  splitDeviceBundle,
+  splitPem,
+  verifyChain,
+} from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { trustFault } from './trusted-path.js';
 
 export interface BundleCheck {
   /** The `device_certificate` of step 7. */
@@ -33,8 +40,8 @@ export function checkBundle(check: BundleCheck): CheckedBundle {
     throw refused(`it is for ${commonName ?? 'nobody'}, and this is ${check.deviceId}`);
   }
   const trustAnchors = splitPem(check.ca).map(({ pem }) => pem);
-  const fault = trustFault({ certificate, chain, trustAnchors });
-  if (fault !== undefined) throw refused(`its chain does not hold (${fault})`);
+  const verdict = verifyChain({ certificate, chain, trustAnchors, nowMs: undefined, purpose: 'client' });
+  if (!verdict.valid) throw refused(`its chain does not hold (${verdict.reason})`);
   const withChain = joinPem([certificate, ...chain]);
   if (check.requestedKey !== undefined) {
     if (privateKey !== undefined || !isFor(check.requestedKey, certificate)) {
