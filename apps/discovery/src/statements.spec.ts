@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Collector } from '@mqtt2go/testing';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Collector, statementsDuring } from '@mqtt2go/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DiscoveryStand } from './testing/discovery-stand.js';
 import { Script, startScriptedProvisioning } from './testing/scripted-provisioning.js';
 
@@ -16,13 +15,8 @@ describe('what an onboarding asks of the database', () => {
   const cleanUps: (() => Promise<unknown>)[] = [];
   const onboarding_id = randomUUID();
 
-  const statementsOf = async (work: () => Promise<unknown>): Promise<unknown[]> => {
-    const query = vi.spyOn(pg.Client.prototype, 'query');
-    await work();
-    const statements = query.mock.calls.map(([text]: unknown[]) => text);
-    query.mockRestore();
-    return statements.filter((text) => !atStart.test(String(text)));
-  };
+  const statementsOf = async (work: () => Promise<unknown>): Promise<string[]> =>
+    (await statementsDuring(work)).filter((text) => !atStart.test(text));
   const withdraw = () =>
     stand.ask({ method: 'DELETE', path: `/activate_device/lamp-1?onboarding_id=${onboarding_id}` });
 

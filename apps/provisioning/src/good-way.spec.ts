@@ -2,9 +2,8 @@ import { provisioning } from '@mqtt2go/messaging';
 import { openStates, ruleOf } from '@mqtt2go/onboarding';
 import { openDataSource, schemaDifferences } from '@mqtt2go/persistence';
 import { onboardingStateNames } from '@mqtt2go/protocol';
-import { silentLogger, waitFor } from '@mqtt2go/testing';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { silentLogger, statementsDuring, waitFor } from '@mqtt2go/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entities } from './entities.js';
 import { migrations } from './migrations/index.js';
 import { openSql, owedSql, presentSql } from './onboarding/onboarding.entity.js';
@@ -180,23 +179,21 @@ describe('the good way', () => {
 
   it('takes at most six statements for an onboarding', async () => {
     const device = await stand.mint();
-    const query = vi.spyOn(pg.Client.prototype, 'query');
-    await stand.activate(device);
     const { deviceId } = device;
-    await stand.report(({ value }) => JSON.stringify(value).includes(`${deviceId}","state":"announced`));
-    const { onboarding_id: onboardingId } = stand.discovery.waiting.get(deviceId) ?? {};
-    await stand.bus.call(provisioning.claimOnboarding, { onboardingId: onboardingId ?? '' });
-    await stand.askForTopics(deviceId);
-    await stand.report(({ report_name: name, value }) => {
-      return name === 'rename_device' && JSON.stringify(value).includes(deviceId);
+    const sent = await statementsDuring(async () => {
+      await stand.activate(device);
+      await stand.report(({ value }) => JSON.stringify(value).includes(`${deviceId}","state":"announced`));
+      const { onboarding_id: onboardingId } = stand.discovery.waiting.get(deviceId) ?? {};
+      await stand.bus.call(provisioning.claimOnboarding, { onboardingId: onboardingId ?? '' });
+      await stand.askForTopics(deviceId);
+      await stand.report(({ report_name: name, value }) => {
+        return name === 'rename_device' && JSON.stringify(value).includes(deviceId);
+      });
+      await stand.rename(deviceId);
+      await stand.report(({ value }) => JSON.stringify(value).includes(`${deviceId}","state":"active`));
     });
-    await stand.rename(deviceId);
-    await stand.report(({ value }) => JSON.stringify(value).includes(`${deviceId}","state":"active`));
-    const statements = query.mock.calls.flatMap(([text]: unknown[]) => {
-      const sql = typeof text === 'string' ? text : '';
-      const periodic = /lease_until <= clock_timestamp|lease_until = greatest|"deadline" <=|outbox WHERE|FROM outbox/;
-      return /onboarding|factory_device/.test(sql) && !periodic.test(sql) ? [sql] : [];
-    });
+    const periodic = /lease_until <= clock_timestamp|lease_until = greatest|"deadline" <=|outbox WHERE|FROM outbox/;
+    const statements = sent.filter((sql) => /onboarding|factory_device/.test(sql) && !periodic.test(sql));
     expect(statements).toHaveLength(6);
     await stand.reach(deviceId, 'active');
   });

@@ -1,18 +1,10 @@
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { statementsDuring } from '@mqtt2go/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TopicGeneratorStand } from './testing/topic-generator-stand.js';
 
 /** Each statement is a round trip that an onboarding waits for, transactions' borders among them. */
 describe('what an onboarding asks of the database', () => {
   let stand: TopicGeneratorStand;
-
-  const statementsOf = async (work: () => Promise<unknown>): Promise<unknown[]> => {
-    const query = vi.spyOn(pg.Client.prototype, 'query');
-    await work();
-    const statements = query.mock.calls.map(([text]: unknown[]) => text);
-    query.mockRestore();
-    return statements;
-  };
 
   beforeAll(async () => {
     stand = await TopicGeneratorStand.create();
@@ -20,20 +12,23 @@ describe('what an onboarding asks of the database', () => {
   afterAll(() => stand.close());
 
   it('admits a new device in one statement', async () => {
-    expect(await statementsOf(() => stand.admit('lamp-1'))).toHaveLength(1);
+    expect(await statementsDuring(() => stand.admit('lamp-1'))).toHaveLength(1);
     expect(stand.admin.principals.get('device/lamp-1')).toMatchObject({ groupIds: [], certificateSerials: ['AA01'] });
   });
 
   it('names a new device in one statement', async () => {
     await stand.admit('lamp-2');
-    expect(await statementsOf(() => stand.assign('lamp-2', 'kitchen', 'downstairs'))).toHaveLength(1);
+    expect(await statementsDuring(() => stand.assign('lamp-2', 'kitchen', 'downstairs'))).toHaveLength(1);
     expect(stand.admin.principals.get('device/lamp-2')).toMatchObject({ groupIds: ['downstairs', 'kitchen'] });
   });
 
   it('reads what it told the broker once more where another process may have changed it', async () => {
+    // The pages of the rebuild at the start may still be under way.
+    const ofRequests = async (work: () => Promise<unknown>): Promise<string[]> =>
+      (await statementsDuring(work)).filter((text) => !text.includes('LIMIT'));
     await stand.service.stop();
     await stand.start({ hasReplicas: true });
-    expect(await statementsOf(() => stand.admit('lamp-3'))).toHaveLength(2);
-    expect(await statementsOf(() => stand.assign('lamp-3', 'kitchen'))).toHaveLength(2);
+    expect(await ofRequests(() => stand.admit('lamp-3'))).toHaveLength(2);
+    expect(await ofRequests(() => stand.assign('lamp-3', 'kitchen'))).toHaveLength(2);
   });
 });

@@ -3,6 +3,7 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { PreparingClient } from './preparing-client.js';
 import { TypeormLog } from './typeorm-log.js';
 
 export interface PersistenceOptions {
@@ -55,6 +56,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     poolErrorHandler: (error: unknown) => log.warn({ err: error }, 'a database connection was lost'),
     extra: {
       ...socketOf(url),
+      Client: PreparingClient,
       options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs}`,
       connectionTimeoutMillis: 10_000,
     },
