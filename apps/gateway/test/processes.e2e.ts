@@ -10,6 +10,8 @@ import { Program } from './support/program.js';
 import { readiness, SeparateProcesses } from './support/separate-processes.js';
 import type { AppCredentials, MintedDevice } from './support/world.js';
 
+const states = ['requested', 'certified', 'announced', 'claimed', 'awaiting-name'] as const;
+
 /** The SDKs' device and controller, as impatient as a test. */
 async function startClients(
   stand: SeparateProcesses,
@@ -71,17 +73,28 @@ describe('each microservice as its own process', () => {
     return { ...started, topic: `${app.homeId}/${app.gatewayId}/living/${device.type}/${device.deviceId}`, device };
   };
 
-  it.each(['existing-key', 'csr', 'server-key'] as const)('adds a device in 13 steps in the key mode %s', async (keyMode) => {
-    const { device, app } = await stand.prepare(keyMode);
-    const controller = await stand.connectApp(app);
-    const joining = keyMode === 'csr' ? joinWithOwnKey : join;
-    const { wire, data, topics } = await joining(stand, app, controller, device);
-    const [topic = ''] = topics;
-    expect(topics).toEqual([`${app.homeId}/${app.gatewayId}/living/${device.type}/${device.deviceId}`]);
-    expect(data.key === device.key).toBe(keyMode === 'existing-key');
-    await controller.publish(topic, { type: 'command', timestamp: 1, command_type: 'set', value: 'on' });
-    await wire.hear(({ topic: heard, json }) => heard === topic && json.command_type === 'set');
-  });
+  /** A quick device claims before it is noted that it was announced: a later state will do. */
+  const reaches = ({ deviceId }: MintedDevice, state: (typeof states)[number]): Promise<string> => {
+    const wanted = states.slice(states.indexOf(state)).map((name) => `"state":"${name}"`);
+    return stand
+      .service('provisioning')
+      .says((line) => line.includes(`"${deviceId}"`) && wanted.some((part) => line.includes(part)));
+  };
+
+  it.each(['existing-key', 'csr', 'server-key'] as const)(
+    'adds a device in 13 steps in the key mode %s',
+    async (keyMode) => {
+      const { device, app } = await stand.prepare(keyMode);
+      const controller = await stand.connectApp(app);
+      const joining = keyMode === 'csr' ? joinWithOwnKey : join;
+      const { wire, data, topics } = await joining(stand, app, controller, device);
+      const [topic = ''] = topics;
+      expect(topics).toEqual([`${app.homeId}/${app.gatewayId}/living/${device.type}/${device.deviceId}`]);
+      expect(data.key === device.key).toBe(keyMode === 'existing-key');
+      await controller.publish(topic, { type: 'command', timestamp: 1, command_type: 'set', value: 'on' });
+      await wire.hear(({ topic: heard, json }) => heard === topic && json.command_type === 'set');
+    },
+  );
 
   it('tells health and metrics of each service at a port of its own', async () => {
     for (const service of runnableServices) {
@@ -100,17 +113,22 @@ describe('each microservice as its own process', () => {
   it('logs the same onboarding id in all services', async () => {
     const { device, app } = await stand.prepare();
     await join(stand, app, await stand.connectApp(app), device);
-    const begun = stand.service('provisioning').log.find(({ deviceId, state }) => deviceId === device.deviceId && state === 'requested');
+    const begun = stand
+      .service('provisioning')
+      .log.find(({ deviceId, state }) => deviceId === device.deviceId && state === 'requested');
     expect(begun?.onboardingId).toEqual(expect.any(String));
     for (const service of runnableServices) {
       const lines = stand.service(service).log.filter(({ onboardingId }) => onboardingId === begun?.onboardingId);
-      expect(lines.map((line) => line.service), service).toContain(service);
+      expect(
+        lines.map((line) => line.service),
+        service,
+      ).toContain(service);
       expect(stand.service(service).text).not.toContain(device.code);
     }
   });
 
   describe('kill -9 of a service, right after an onboarding has reached a state', () => {
-    it.each<[RunnableService, string, KeyMode]>([
+    it.each<[RunnableService, (typeof states)[number], KeyMode]>([
       ['provisioning', 'requested', 'existing-key'],
       ['provisioning', 'announced', 'csr'],
       ['provisioning', 'claimed', 'existing-key'],
@@ -123,9 +141,7 @@ describe('each microservice as its own process', () => {
       ['discovery', 'announced', 'server-key'],
     ])('%s, at %s, in the key mode %s: the device is added all the same', async (service, state, keyMode) => {
       const { add, isActive, topic, device } = await clientsFor(keyMode);
-      const reached = stand
-        .service('provisioning')
-        .says((line) => line.includes(device.deviceId) && line.includes(`"the onboarding is ${state}"`));
+      const reached = reaches(device, state);
       const added = add();
       await reached;
       expect(await stand.service(service).end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
@@ -141,15 +157,16 @@ describe('each microservice as its own process', () => {
     await before.isActive;
     const between = await clientsFor();
     const services = runnableServices.map((service) => stand.service(service));
-    const reached = stand
-      .service('provisioning')
-      .says((line) => line.includes(between.device.deviceId) && line.includes('"the onboarding is announced"'));
+    const reached = reaches(between.device, 'announced');
     const addedBetween = between.add();
     await reached;
 
     expect(await stand.infrastructure?.end('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
     for (const port of Object.values(stand.healthPorts)) {
-      const bare = await waitFor(() => readiness(port).then((state) => (state.http === 503 ? state : undefined)), 'a 503');
+      const bare = await waitFor(
+        () => readiness(port).then((state) => (state.http === 503 ? state : undefined)),
+        'a 503',
+      );
       expect(bare.dependencies).toMatchObject({ BusServer: { status: 'down' }, database: { status: 'up' } });
     }
     await stand.startInfrastructure();
@@ -157,7 +174,7 @@ describe('each microservice as its own process', () => {
 
     expect(services.every((service) => service.runs)).toBe(true);
     const metrics = await (await fetch(`http://127.0.0.1:${stand.ports.MQTT2GO_HEALTH_PORT}/metrics`)).text();
-    expect(metrics).not.toMatch(/mqtt2go_broker_principals\{broker="(home|activation)"[^}]*\} 0\n/);
+    expect(metrics).not.toMatch(/mqtt2go_broker_principals\{broker="home"[^}]*\} 0\n/);
     await addedBetween;
     expect(await between.isActive).toEqual([between.topic]);
     const isOn = new Promise<unknown>((resolve) => before.sdkDevice.once('command', ({ value }) => resolve(value)));
@@ -195,7 +212,11 @@ describe('each microservice as its own process', () => {
     ['MQTT2GO_KEY_FILE', '/nowhere', '/nowhere'],
   ])('ends with one clear line and not with 0 on a wrong %s', async (variable, value, expectation) => {
     for (const service of runnableServices) {
-      const program = Program.start(service, { MQTT2GO_HEALTH_PORT: '0', [variable]: value }, `${stand.dataDir}/services.env`);
+      const program = Program.start(
+        service,
+        { MQTT2GO_HEALTH_PORT: '0', [variable]: value },
+        `${stand.dataDir}/services.env`,
+      );
       expect(await program.ended).toEqual({ code: 1, signal: null });
       expect(program.err, program.text).toHaveLength(1);
       expect(program.err[0]).toContain(variable);

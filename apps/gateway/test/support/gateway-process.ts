@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { bundleOptions } from '../../../../tools/build.mjs';
@@ -19,23 +20,44 @@ export async function bundleProgram(name: string, entry: string): Promise<string
   return join(folder, `${name}.mjs`);
 }
 
-export const gatewayPorts = ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'];
+export const gatewayPorts = [
+  'HOME',
+  'HOME_WSS',
+  'ACTIVATION',
+  'DISCOVERY',
+  'HEALTH',
+  'BUS',
+  'HOME_SERVICES',
+  'ACTIVATION_SERVICES',
+];
 
-/** Ports that are free now, by variable, so that a restart finds its clients where they look for it. */
+/**
+ * Ports that are free now, by variable, so that a restart finds its clients where they look for it. They are below those
+ * that systems give to outgoing connections, one of which could take them while nobody listens.
+ */
 export async function freePorts(names: readonly string[] = gatewayPorts): Promise<Record<string, string>> {
-  const servers = await Promise.all(
-    names.map(async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const entries = servers.map((server, index) => {
-    const address = server.address();
-    return [`MQTT2GO_${names[index]}_PORT`, String(typeof address === 'object' ? address?.port : 0)];
-  });
+  const servers: Server[] = [];
+  const ports: Record<string, string> = {};
+  for (const name of names) {
+    const { server, port } = await listenSomewhere();
+    servers.push(server);
+    ports[`MQTT2GO_${name}_PORT`] = String(port);
+  }
   await Promise.all(servers.map(async (server) => once(server.close(), 'close')));
-  return Object.fromEntries(entries);
+  return ports;
+}
+
+async function listenSomewhere(): Promise<{ server: Server; port: number }> {
+  for (let tries = 100; ; tries -= 1) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      return { server, port };
+    } catch (error) {
+      if (tries === 0) throw error;
+    }
+  }
 }
 
 export interface Started {
@@ -46,7 +68,10 @@ export interface Started {
 
 /** Starts a program and waits until it says that it is ready. */
 export async function startProgram(program: string, env: Record<string, string>): Promise<Started> {
-  const child = fork(program, { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(program, {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const ended = once(child, 'exit').then(([code, signal]) => (signal as string | null) ?? (code as number | null));
   const ready = once(child, 'message');
   const outcome = await Promise.race([ready.then(() => 'ready' as const), ended]);

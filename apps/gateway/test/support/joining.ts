@@ -42,13 +42,19 @@ export const announced = (deviceId: string) =>
   });
 
 /** Step 1 up to the moment when the device is waited for. */
-export async function request(controller: Wire, app: AppCredentials, device: MintedDevice, topic = addDeviceTopic(app)): Promise<void> {
+export async function request(
+  controller: Wire,
+  app: AppCredentials,
+  device: MintedDevice,
+  topic = addDeviceTopic(app),
+): Promise<void> {
   await controller.subscribe(topic);
   await controller.publish(topic, activateDevice(device));
   await controller.hear(announced(device.deviceId));
 }
 
-export const addDeviceTopic = (app: { homeId: string; gatewayId: string }): string => `${app.homeId}/${app.gatewayId}/add_device`;
+export const addDeviceTopic = (app: { homeId: string; gatewayId: string }): string =>
+  `${app.homeId}/${app.gatewayId}/add_device`;
 
 export interface BrokerData extends Identity {
   readonly brokerIp: string;
@@ -56,7 +62,12 @@ export interface BrokerData extends Identity {
 }
 
 /** Steps 5 to 7: the device gets its broker and its certificate. */
-export async function fetchBrokerData(world: Doors, device: MintedDevice, value?: unknown, ownKey = device.key): Promise<BrokerData> {
+export async function fetchBrokerData(
+  world: Doors,
+  device: MintedDevice,
+  value?: unknown,
+  ownKey = device.key,
+): Promise<BrokerData> {
   const wire = await world.connectToActivation(device);
   const topic = `${device.code}/activation`;
   if (!(await wire.subscribe(topic))) throw new Error('the activation topic was refused');
@@ -93,7 +104,12 @@ export async function join(
 }
 
 /** All 13 steps, of a device that makes its own key and asks for a certificate for it. */
-export async function joinWithOwnKey(world: Doors, app: AppCredentials, controller: Wire, device: MintedDevice): Promise<Joined> {
+export async function joinWithOwnKey(
+  world: Doors,
+  app: AppCredentials,
+  controller: Wire,
+  device: MintedDevice,
+): Promise<Joined> {
   const keys = await generateKeys();
   const csr = createCertificateRequest({ deviceId: device.deviceId, keys });
   await request(controller, app, device);
@@ -121,7 +137,9 @@ async function moveIn(
   const topic = `${device.deviceId}/topics`;
   await wire.subscribe(topic);
   await wire.publish(topic, getDeviceTopics());
-  await controller.hear(report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId));
+  await controller.hear(
+    report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId),
+  );
   await controller.publish(addDeviceTopic(app), renameDevice(device.deviceId, group));
   const { json } = await wire.hear(report('topics'));
   const topics = json.value as string[];

@@ -134,12 +134,20 @@ export class SeparateProcesses implements Doors {
 
   async connectToActivation({ cert, key, deviceId }: Identity & { deviceId?: string }): Promise<Wire> {
     const url = `mqtts://localhost:${this.ports.MQTT2GO_ACTIVATION_PORT}`;
-    return this.keep(await Wire.connect(url, { ca: await this.ca(), cert, key, ...(deviceId && { clientId: deviceId }) }));
+    return this.keep(
+      await Wire.connect(url, { ca: await this.ca(), cert, key, ...(deviceId && { clientId: deviceId }) }),
+    );
   }
 
-  async connectHome({ cert, key, deviceId }: Identity & { deviceId?: string }, at = 'localhost', port?: number): Promise<Wire> {
+  async connectHome(
+    { cert, key, deviceId }: Identity & { deviceId?: string },
+    at = 'localhost',
+    port?: number,
+  ): Promise<Wire> {
     const url = `mqtts://${at}:${port ?? this.ports.MQTT2GO_HOME_PORT}`;
-    return this.keep(await Wire.connect(url, { ca: await this.ca(), cert, key, ...(deviceId && { clientId: deviceId }) }));
+    return this.keep(
+      await Wire.connect(url, { ca: await this.ca(), cert, key, ...(deviceId && { clientId: deviceId }) }),
+    );
   }
 
   private keep(wire: Wire): Wire {

@@ -61,7 +61,11 @@ export class Wire {
       };
       const timer = setTimeout(() => {
         end();
-        reject(new Error(`not heard within ${timeoutMs} ms; heard: ${this.heard.map(({ text }) => text.slice(0, 200)).join('\n')}`));
+        reject(
+          new Error(
+            `not heard within ${timeoutMs} ms; heard: ${this.heard.map(({ text }) => text.slice(0, 200)).join('\n')}`,
+          ),
+        );
       }, timeoutMs);
       this.waiting.add(check);
     });
@@ -100,7 +104,4 @@ export const report =
 
 /** Matches an error report by its reason. */
 export const refusal = (name: string, reason: string) =>
-  report(
-    name,
-    (value) => typeof value === 'object' && value !== null && 'reason' in value && value.reason === reason,
-  );
+  report(name, (value) => typeof value === 'object' && value !== null && 'reason' in value && value.reason === reason);

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '@mqtt2go/config';
 import { Bus, discovery, provisioning, tlsLink, topicGenerator } from '@mqtt2go/messaging';
-import { Authority, createCertificateRequest, generateKeys, type KeyPair, writePrivateKey, writePublicKey } from '@mqtt2go/pki';
+import {
+  Authority,
+  createCertificateRequest,
+  generateKeys,
+  type KeyPair,
+  writePrivateKey,
+  writePublicKey,
+} from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { createLogger } from '@mqtt2go/runtime';
@@ -141,7 +148,11 @@ export class World {
   }
 
   /** Connects to the home broker with a device's operational certificate. */
-  async connectHome(device: Identity & { deviceId?: string; ca?: string }, at = `localhost`, port?: number): Promise<Wire> {
+  async connectHome(
+    device: Identity & { deviceId?: string; ca?: string },
+    at = `localhost`,
+    port?: number,
+  ): Promise<Wire> {
     const { cert, key, deviceId, ca = this.ca } = device;
     const url = `mqtts://${at}:${port ?? this.platform.file.ports.home}`;
     return this.keep(await Wire.connect(url, { ca, cert, key, ...(deviceId && { clientId: deviceId }) }));
@@ -187,18 +198,27 @@ export async function mintDevice(
 }
 
 export async function createManufacturer(name: string): Promise<Authority> {
-  return Authority.createRoot({ commonName: `${name} Device CA`, keys: await generateKeys(), pathLength: 0, validityMs: 3650 * 86_400_000, nowMs: Date.now() });
+  return Authority.createRoot({
+    commonName: `${name} Device CA`,
+    keys: await generateKeys(),
+    pathLength: 0,
+    validityMs: 3650 * 86_400_000,
+    nowMs: Date.now(),
+  });
 }
 
 async function start(dataDir: string, database: TestDatabase, options: PlatformOptions): Promise<Platform> {
   const zero = Object.fromEntries(
-    ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'].map((name) => [
-      `MQTT2GO_${name}_PORT`,
-      '0',
-    ]),
+    ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'].map(
+      (name) => [`MQTT2GO_${name}_PORT`, '0'],
+    ),
   );
   const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
-  return startPlatform(config, process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger, options);
+  return startPlatform(
+    config,
+    process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,
+    options,
+  );
 }
 
 export function sha256(text: string): string {
