@@ -214,6 +214,21 @@ describe('a controller', () => {
     expect(commands.items[3]).toMatchObject({ command_type: 'rename_device' });
   });
 
+  it('comes again to a broker that refused it on its way back', async () => {
+    const adding = controller().addDevice(request);
+    await commands.first(1);
+    answers = goodPlatform;
+    let refusals = 0;
+    broker.aedes.authenticate = (_client, _username, _password, done) => {
+      refusals++;
+      if (refusals > 2) done(null, true);
+      else done(Object.assign(new Error('not yet'), { returnCode: refusals === 1 ? 3 : 4 }), false);
+    };
+    broker.disconnectAll();
+    await within(adding, 'the device is added');
+    expect(refusals).toBe(3);
+  });
+
   it('gives up after the time that it has', async () => {
     await expect(controller({ giveUpMs: 20 }).addDevice(request)).rejects.toMatchObject({ code: 'timeout' });
   });

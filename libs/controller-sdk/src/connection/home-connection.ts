@@ -59,6 +59,8 @@ export class HomeConnection {
       keepalive: 30,
       connectTimeout: 10_000,
       reconnectPeriod: reconnectMs,
+      // A broker that has just come back may not know anybody yet; mqtt.js would never come again.
+      reconnectOnConnackError: true,
       // Made again by hand: mqtt.js would not look at a refusal.
       resubscribe: false,
       queueQoSZero: false,

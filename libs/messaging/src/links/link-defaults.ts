@@ -9,6 +9,8 @@ export function connectionOptions(clientId: string, suffix: string, options: ICl
     keepalive: 30,
     connectTimeout: 10_000,
     reconnectPeriod: 250,
+    // A broker that is full, for one, refuses a service for a moment; mqtt.js would never come again.
+    reconnectOnConnackError: true,
     // Subscriptions are made again by MessageIntake, which looks at the answer; mqtt.js would not.
     resubscribe: false,
     queueQoSZero: false,
