@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import type { IClientOptions, MqttClient } from 'mqtt';
-import { Collector } from '@mqtt2go/testing';
+import { Collector, silentLogger } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { AedesBrokerAdmin } from './aedes-broker-admin.js';
+import { EmbeddedBroker } from './embedded-broker.js';
 import { Certificates } from './test-support/certificates.js';
-import { closed, type Received, subscribes } from './test-support/clients.js';
+import { closed, inProcess, type Received, subscribes } from './test-support/clients.js';
 import { device, Stage } from './test-support/stage.js';
 
 let stage: Stage;
@@ -89,6 +91,35 @@ describe('at the door, with a certificate', () => {
     expect(await subscribes(client, 'home-1/gw-1/add_device')).toBe(false);
     expect(await subscribes(client, 'two-faced/topics')).toBe(true);
     expect(await refusal({ ...(await certificates.device('stranger', '0A01')), ...admin })).toBe(notAuthorized);
+  });
+});
+
+describe('at the door of a broker that has not been told yet who may come in', () => {
+  it('asks everybody it does not know to come again, and lets those in whom it knows', async () => {
+    const empty = new EmbeddedBroker({ role: 'home', clock: stage.clock, log: silentLogger });
+    const ca = certificates.root.certificate;
+    const tls = { host: '127.0.0.1', port: 0, ca, ...certificates.server, clientCertificates: 'optional' } as const;
+    const { port } = await empty.listenTls(tls);
+    const admin = new AedesBrokerAdmin({
+      address: 'in-process home',
+      open: (suffix) => inProcess(() => empty, 'topic-generator', suffix),
+    });
+    const ask = (options: IClientOptions) => refusal({ ca, ...options }, `mqtts://127.0.0.1:${port}`);
+    const credentials = await certificates.device('plug-1', '0A01');
+    const unavailable = 'Connection refused: Server unavailable';
+    try {
+      expect(await ask(credentials)).toBe(unavailable);
+      expect(await ask({ username: 'phone-1', password: 'phone-1' })).toBe(unavailable);
+      expect(await ask(await certificates.device('plug-1', '0A01', dayMs, 2 * dayMs))).toBe(notAuthorized);
+      await admin.put([device('plug-1', { certificateSerials: ['0A01'] })]);
+      expect(await ask(credentials)).toBe('let in');
+      await admin.replaceAll([]);
+      expect(await ask(credentials)).toBe(notAuthorized);
+      expect(await ask({ username: 'phone-1', password: 'phone-1' })).toBe(badPassword);
+    } finally {
+      await admin.close();
+      await empty.close();
+    }
   });
 });
 

@@ -6,7 +6,14 @@ import { type AccessCopy, acceptsSerial } from '../copy/access-copy.js';
 import type { PasswordCheck } from '../copy/password-check.js';
 import type { GuessThrottle } from '../guess-throttle.js';
 import { type Arrival, isServiceName, type PresentedCertificate } from './arrival.js';
-import { badUserNameOrPassword, identifierRejected, type Refusal, refuse, serverUnavailable } from './refusals.js';
+import {
+  badUserNameOrPassword,
+  identifierRejected,
+  type Refusal,
+  type RefusalReason,
+  refuse,
+  serverUnavailable,
+} from './refusals.js';
 
 /** Who the client has proved to be, and by what, so that the session ends when that is taken back. */
 export interface Identity {
@@ -85,8 +92,8 @@ export class AdmissionDesk {
   #device({ commonName = '', serialNumber }: PresentedCertificate): Candidate | Refusal {
     const key: PrincipalKey = { kind: 'device', id: commonName };
     const principal = this.#options.copy.find(key.kind, key.id)?.principal;
-    if (principal === undefined) return refuse('certificate_unknown');
-    if (!acceptsSerial(principal, serialNumber)) return refuse('certificate_not_current');
+    if (principal === undefined) return this.#refuse('certificate_unknown');
+    if (!acceptsSerial(principal, serialNumber)) return this.#refuse('certificate_not_current');
     return {
       clientId: `${key.kind}/${key.id}`,
       isAlwaysClean: false,
@@ -121,7 +128,7 @@ export class AdmissionDesk {
       const isRight = await passwords.isRight(password, expected);
       // It may have been replaced while it was checked.
       if (!isRight || expected === undefined || stored()?.hash !== expected.hash) {
-        return refuse('password_wrong', badUserNameOrPassword);
+        return this.#refuse('password_wrong', badUserNameOrPassword);
       }
       return { outcome: 'admitted', key, password: expected };
     } catch (error) {
@@ -173,10 +180,19 @@ export class AdmissionDesk {
             isRight,
             isWanted,
             done: (right) =>
-              resolve(right ? { outcome: 'admitted', key } : refuse('activation_code_wrong', badUserNameOrPassword)),
+              resolve(
+                right ? { outcome: 'admitted', key } : this.#refuse('activation_code_wrong', badUserNameOrPassword),
+              ),
           });
         }),
     };
+  }
+
+  /** As long as the broker has not been told who is allowed in, nobody can be told that they are not. */
+  #refuse(reason: RefusalReason, returnCode?: number): Refusal {
+    return this.#options.copy.isComplete
+      ? refuse(reason, returnCode)
+      : refuse('access_copy_incomplete', serverUnavailable);
   }
 
   #problemOf({ distrust, validToMs, commonName }: PresentedCertificate): Refusal | undefined {

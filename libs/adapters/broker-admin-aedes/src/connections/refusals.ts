@@ -18,6 +18,7 @@ export const noRefusals = {
   service_unknown: 0,
   too_many_connections: 0,
   too_many_sign_ins: 0,
+  access_copy_incomplete: 0,
 };
 export type RefusalReason = keyof typeof noRefusals;
 

@@ -41,6 +41,7 @@ export class Stage {
       address: `in-process ${role}`,
       open: (suffix) => inProcess(() => broker, service, suffix),
     });
+    await admin.replaceAll([]);
     return new Stage(certificates, broker, clock, admin, `mqtts://127.0.0.1:${port}`, port);
   }
 
