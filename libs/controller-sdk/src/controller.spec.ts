@@ -190,11 +190,11 @@ describe('a controller', () => {
   it('does not ask again while the platform waits for the device', async () => {
     answers = () => [state('announced')];
     const aborting = new AbortController();
-    const adding = controller({ repeatMs: 5 }).addDevice({ ...request, signal: aborting.signal });
+    const adding = controller({ repeatMs: 400 }).addDevice({ ...request, signal: aborting.signal });
     await commands.first(1);
     // A second request would have been made long before this answer.
     await controller()
-      .send(deviceTopic, 'query', 'all', { timeoutMs: 60 })
+      .send(deviceTopic, 'query', 'all', { timeoutMs: 1_000 })
       .catch(() => undefined);
     expect(commands.items.filter((command) => command['command_type'] === 'activate_device')).toHaveLength(1);
     aborting.abort(new Error('enough'));
