@@ -19,7 +19,20 @@ const mayUse = {
   adapter: ['protocol', 'access', 'port', 'foundation', 'messaging'],
   client: ['protocol', 'foundation', 'messaging'],
   plugin: ['protocol', 'foundation'],
-  app: ['protocol', 'access', 'port', 'domain', 'foundation', 'messaging', 'runtime', 'client', 'plugin', 'adapter'],
+  profile: ['protocol', 'access', 'port', 'foundation', 'messaging', 'adapter'],
+  app: [
+    'protocol',
+    'access',
+    'port',
+    'domain',
+    'foundation',
+    'messaging',
+    'runtime',
+    'client',
+    'plugin',
+    'adapter',
+    'profile',
+  ],
   testing: ['protocol', 'access', 'port', 'foundation', 'messaging', 'adapter', 'runtime'],
 };
 
