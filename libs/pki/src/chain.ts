@@ -163,7 +163,8 @@ function elements(der: Buffer): Element[] {
     const first = der[at + 1] ?? 0;
     const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
     const from = at + 2 + lengthBytes;
-    if (lengthBytes > 4 || from > der.length) throw new TypeError('not DER');
+    // 0x80 is BER's indefinite length.
+    if (first === 0x80 || lengthBytes > 4 || from > der.length) throw new TypeError('not DER');
     const length = lengthBytes === 0 ? first : der.readUIntBE(at + 2, lengthBytes);
     at = from + length;
     if (at > der.length) throw new TypeError('not DER');
