@@ -1,5 +1,6 @@
 import type { Action, BrokerRole, Principal } from './principals.js';
-import { type BusRequest, compileRules } from './rules.js';
+import type { BusRequest } from './grants.js';
+import { compileRules } from './rules.js';
 
 /** All that a decision depends on besides the principal. */
 export interface AccessContext {
@@ -16,9 +17,8 @@ export interface AccessContext {
  * - `publish`, `receive`: `topic` is a topic name. `receive` is asked for each delivery, so that a
  *   subscription made under older rights delivers nothing that is no longer theirs.
  * - `subscribe`: `topic` is a filter, allowed if every topic that it can match is the principal's. One
- *   exception, closed by `receive`: an administrator's filter over its whole home and a guest's over
- *   device types are allowed, and deliver only what `receive` lets through. They never reach into
- *   another home.
+ *   exception, closed by `receive`: filters of `Grants.subscribeLiterally`, and an administrator's that match
+ *   what its home's namesake among the devices owns, deliver only what `receive` lets through.
  *
  * A broker that asks often compiles the rules once with {@link compileRules}.
  */

@@ -1,4 +1,5 @@
+export * from './controller-username.js';
 export * from './decide.js';
+export { accessControlResponseTopic, accessControlTopic, type BusRequest, type Grants, grantsOf } from './grants.js';
 export * from './principals.js';
-export { type AccessRules, type BusRequest, compileRules } from './rules.js';
-export { accessControlResponseTopic, accessControlTopic } from './topic-patterns.js';
+export { type AccessRules, compileRules } from './rules.js';

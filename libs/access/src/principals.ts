@@ -1,15 +1,16 @@
 /** Who stands at a broker's door, as the database knows them. Brokers hold copies of these. */
 export type Principal = DevicePrincipal | ControllerPrincipal | ActivationPrincipal | ServicePrincipal;
 
-/** A device of a home, on the home broker. Identity: the CN of its operational certificate. */
+/**
+ * A device of a home, on the home broker. Identity: the CN of its operational certificate. Its groups are no part of
+ * it: naming a device, or moving it between groups, changes nothing of what it may do.
+ */
 export interface DevicePrincipal {
   readonly kind: 'device';
   readonly id: string;
   readonly homeId: string;
   readonly gatewayId: string;
   readonly deviceType: string;
-  /** Empty until the device has been named: then it reaches nothing but `<id>/topics`. */
-  readonly groupIds: readonly string[];
   /** Upper-case hex serial numbers of the certificates it may come with; any other is turned away. */
   readonly certificateSerials: readonly string[];
 }
@@ -17,12 +18,14 @@ export interface DevicePrincipal {
 /** A controller (app) of a home, on the home broker. Identity: user name and password. */
 export interface ControllerPrincipal {
   readonly kind: 'controller';
-  /** The MQTT user name. */
+  /** The MQTT user name, `<name>@<home>`: never what a certificate can be called, see {@link controllerUsername}. */
   readonly id: string;
   readonly homeId: string;
   readonly gatewayId: string;
   readonly role: 'administrator' | 'family_member' | 'guest';
   readonly password: PasswordHash;
+  /** The password itself, for a broker that takes no hashes. In memory only: never stored or logged as it stands. */
+  readonly secret?: string;
 }
 
 /**

@@ -6,25 +6,31 @@ export type Levels = readonly string[];
 
 /** Topics of this protocol have six levels at most, a leading slash included; a longer one is nobody's. */
 const maxLevels = 16;
-/** In UTF-16 units: the longest topic of this protocol is under 400. */
-const maxLength = 1024;
 
-/** The levels of a topic name, or undefined if it is none: empty, too long, or with a wildcard or NUL in it. */
+/**
+ * Characters that MQTT 3.1.1 lets a server end the connection for (1.5.3): NUL, control characters, halves of
+ * surrogate pairs and what Unicode has set aside as no characters. One broker does, so that to none is such a topic any.
+ */
+const impossible = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u;
+
+/** The levels of a topic name, or undefined if it is none: empty, too deep, or with a wildcard in it. */
 export function parseTopic(topic: string): Levels | undefined {
-  if (topic.length === 0 || topic.length > maxLength || /[+#\0]/.test(topic)) return undefined;
-  const levels = topic.split('/');
-  return levels.length > maxLevels ? undefined : levels;
+  return /[+#]/.test(topic) ? undefined : levelsOf(topic);
 }
 
 /** The levels of a topic filter, or undefined if it is none: `+` and `#` stand alone in a level, `#` in the last. */
 export function parseFilter(filter: string): Levels | undefined {
-  if (filter.length === 0 || filter.length > maxLength || filter.includes('\0')) return undefined;
-  const levels = filter.split('/');
-  if (levels.length > maxLevels) return undefined;
-  for (const [index, level] of levels.entries()) {
-    if (level === '#' ? index !== levels.length - 1 : level !== '+' && /[+#]/.test(level)) return undefined;
+  const levels = levelsOf(filter);
+  for (const [index, level] of (levels ?? []).entries()) {
+    if (level === '#' ? index !== (levels?.length ?? 0) - 1 : level !== '+' && /[+#]/.test(level)) return undefined;
   }
   return levels;
+}
+
+function levelsOf(text: string): Levels | undefined {
+  if (text.length === 0 || impossible.test(text)) return undefined;
+  const levels = text.split('/', maxLevels + 1);
+  return levels.length > maxLevels ? undefined : levels;
 }
 
 /**

@@ -10,7 +10,6 @@ interface DeviceRow {
   readonly home_id: string;
   readonly gateway_id: string;
   readonly device_type: string;
-  readonly group_ids: string[] | null;
   readonly serial_numbers: string[] | null;
 }
 
@@ -26,8 +25,6 @@ interface ControllerRow {
 
 const selectDevices = `
   SELECT d.device_id, d.home_id, d.gateway_id, d.device_type,
-    (SELECT array_agg(g.group_id ORDER BY g.group_id)
-      FROM topic_generator.device_group g WHERE g.device_id = d.device_id) AS group_ids,
     (SELECT array_agg(c.serial_number ORDER BY c.serial_number)
       FROM topic_generator.device_certificate c
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
@@ -75,7 +72,6 @@ export class HomePrincipals implements PrincipalSource {
       homeId: row.home_id,
       gatewayId: row.gateway_id,
       deviceType: row.device_type,
-      groupIds: row.group_ids ?? [],
       certificateSerials: row.serial_numbers ?? [],
     }));
   }

@@ -9,7 +9,6 @@ interface NamedRow {
   readonly home_id: string;
   readonly gateway_id: string;
   readonly device_type: string;
-  readonly group_ids: string[];
   readonly serial_numbers: string[];
 }
 
@@ -53,7 +52,6 @@ export class NewDevices {
       homeId,
       gatewayId,
       deviceType,
-      groupIds: [],
       certificateSerials: [serialNumber],
     };
   }
@@ -91,8 +89,7 @@ export class NewDevices {
          SELECT n.device_id, g.id FROM named n, unnest($2::varchar[]) AS g(id)
          ON CONFLICT DO NOTHING
        )
-       SELECT n.home_id, n.gateway_id, n.device_type, n.serial_numbers,
-         ARRAY(SELECT g.id FROM unnest($2::varchar[]) AS g(id) ORDER BY g.id) AS group_ids
+       SELECT n.home_id, n.gateway_id, n.device_type, n.serial_numbers
        FROM named n`,
       [deviceId, groupIds],
     );
@@ -103,7 +100,6 @@ export class NewDevices {
       homeId: row.home_id,
       gatewayId: row.gateway_id,
       deviceType: row.device_type,
-      groupIds: row.group_ids,
       certificateSerials: row.serial_numbers,
     };
   }

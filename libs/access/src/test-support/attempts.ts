@@ -9,7 +9,7 @@ import type {
   Principal,
   ServiceName,
 } from '../principals.js';
-import type { BusRequest } from '../rules.js';
+import type { BusRequest } from '../grants.js';
 
 export const nowMs = 1_000_000;
 
@@ -19,10 +19,8 @@ export const plug: DevicePrincipal = {
   homeId: 'home-1',
   gatewayId: 'gw-1',
   deviceType: 'socket',
-  groupIds: ['kitchen', 'hall'],
   certificateSerials: ['01'],
 };
-export const unnamed: DevicePrincipal = { ...plug, groupIds: [] };
 const password = { algorithm: 'pbkdf2-sha512', iterations: 1, salt: '', hash: '' } as const;
 export const administrator: ControllerPrincipal = {
   kind: 'controller',

@@ -8,6 +8,8 @@ export interface FakeConnection {
   readonly key: PrincipalKey;
   /** Of a device: the serial number of its certificate. */
   readonly certificateSerial?: string;
+  /** Of a controller; left out, it is taken for the right one. */
+  readonly password?: string;
 }
 
 /** A live session at {@link FakeBrokerAdmin}. */
@@ -164,6 +166,8 @@ function nameOf(key: PrincipalKey): string {
 }
 
 function accepts(principal: Principal, connection: FakeConnection): boolean {
+  const { password } = connection;
+  if (principal.kind === 'controller') return password === undefined || password === principal.secret;
   if (principal.kind !== 'device') return true;
   return (
     connection.certificateSerial !== undefined && principal.certificateSerials.includes(connection.certificateSerial)

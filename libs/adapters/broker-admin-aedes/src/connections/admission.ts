@@ -2,6 +2,7 @@ import type { BrokerRole, PasswordHash, PrincipalKey, ServiceName } from '@mqtt2
 import { identifier, Mqtt2goError } from '@mqtt2go/protocol';
 import type { Clock } from '@mqtt2go/ports';
 import type { ConnectPacket } from 'aedes';
+import { controllerId } from '../control/messages.js';
 import { type AccessCopy, acceptsSerial } from '../copy/access-copy.js';
 import type { PasswordCheck } from '../copy/password-check.js';
 import type { GuessThrottle } from '../guess-throttle.js';
@@ -105,7 +106,7 @@ export class AdmissionDesk {
   #controller(packet: ConnectPacket): Candidate | Refusal {
     const { username, password } = packet;
     if (username === undefined || password === undefined) return refuse('certificate_missing');
-    if (!identifier.safeParse(username).success) return refuse('password_wrong', badUserNameOrPassword);
+    if (!controllerId.safeParse(username).success) return refuse('password_wrong', badUserNameOrPassword);
     const key: PrincipalKey = { kind: 'controller', id: username };
     const clientId = clientIdOf(key, packet);
     if (clientId === undefined) return refuse('client_id_invalid', identifierRejected);

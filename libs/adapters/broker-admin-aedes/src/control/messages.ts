@@ -2,11 +2,13 @@ import {
   type ActivationPrincipal,
   type ControllerPrincipal,
   type DevicePrincipal,
+  isControllerUsername,
+  maxUsernameLength,
   type PrincipalKey,
   type ServicePrincipal,
   serviceNames,
 } from '@mqtt2go/access';
-import { deviceType, identifier, isErrorCode, type ErrorCode } from '@mqtt2go/protocol';
+import { deviceType, identifier, identifierPattern, isErrorCode, type ErrorCode } from '@mqtt2go/protocol';
 import { z } from 'zod';
 
 /** How many principals go in one message: large enough to be cheap, small enough not to hold the broker up. */
@@ -18,16 +20,20 @@ const device = z.object({
   homeId: identifier,
   gatewayId: identifier,
   deviceType,
-  groupIds: z.array(identifier).max(256).readonly(),
   certificateSerials: z
     .array(z.string().regex(/^[0-9A-Fa-f]{1,64}$/))
     .max(64)
     .readonly(),
 }) satisfies z.ZodType<DevicePrincipal>;
 
+/** User names from before they had their home in them are identifiers. */
+export const controllerId = z
+  .string()
+  .refine((name) => isControllerUsername(name) || identifierPattern.test(name), 'must be a user name');
+
 const controller = z.object({
   kind: z.literal('controller'),
-  id: identifier,
+  id: controllerId,
   homeId: identifier,
   gatewayId: identifier,
   role: z.enum(['administrator', 'family_member', 'guest']),
@@ -56,7 +62,7 @@ const principals = z.array(principalSchema).max(maxPrincipalsPerMessage);
 
 export const keySchema = z.object({
   kind: z.enum(['device', 'controller', 'activation', 'service']),
-  id: z.string().max(64),
+  id: z.string().max(maxUsernameLength),
 }) satisfies z.ZodType<PrincipalKey>;
 
 const replacement = z.string().min(1).max(64);

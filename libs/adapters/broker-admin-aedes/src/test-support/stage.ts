@@ -96,7 +96,6 @@ export function device(id: string, change: Partial<DevicePrincipal> = {}): Devic
     homeId: 'home-1',
     gatewayId: 'gw-1',
     deviceType: 'socket',
-    groupIds: ['kitchen'],
     certificateSerials: ['0A01'],
     ...change,
   };
