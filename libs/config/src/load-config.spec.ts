@@ -33,6 +33,7 @@ describe('loadConfig', () => {
       databaseUrl: undefined,
       publicHost: 'localhost',
       bind: '127.0.0.1',
+      healthBind: '127.0.0.1',
       ports: {
         home: 8883,
         homeWss: 8884,
@@ -150,11 +151,25 @@ describe('loadServiceConfig', () => {
       loadServiceConfig({ DATABASE_URL: 'postgres://db/x', MQTT2GO_BUS_PORT: '1886', MQTT2GO_DATA_DIR: '/d' }),
     ).toMatchObject({
       databaseUrl: 'postgres://db/x',
-      busUrl: 'mqtts://127.0.0.1:1886',
-      homeBrokerUrl: 'mqtts://127.0.0.1:8887',
-      activationBrokerUrl: 'mqtts://127.0.0.1:8888',
+      brokers: {
+        bus: { kind: 'embedded', urls: ['mqtts://127.0.0.1:1886'] },
+        activation: { kind: 'embedded', urls: ['mqtts://127.0.0.1:8888'] },
+        home: [
+          {
+            name: 'home-0',
+            kind: 'embedded',
+            urls: ['mqtts://127.0.0.1:8887'],
+            host: 'localhost',
+            port: 8883,
+            controllerUrl: 'mqtts://localhost:8883',
+            controllerWebSocketUrl: 'wss://localhost:8884',
+          },
+        ],
+      },
       discoveryUrl: 'https://localhost:8443',
       tlsDir: '/d/tls',
+      replica: expect.stringMatching(/^[A-Za-z0-9.-]+$/),
+      replicas: 1,
     });
   });
 
@@ -166,13 +181,21 @@ describe('loadServiceConfig', () => {
       MQTT2GO_ACTIVATION_BROKER_URL: 'mqtts://activation:3',
       MQTT2GO_DISCOVERY_URL: 'https://discovery:4',
       MQTT2GO_TLS_DIR: '/tls',
+      MQTT2GO_REPLICA: 'provisioning-1',
+      MQTT2GO_REPLICAS: '2',
+      MQTT2GO_HEALTH_BIND: '0.0.0.0',
     });
     expect(config).toMatchObject({
-      busUrl: 'mqtts://bus:1',
-      homeBrokerUrl: 'mqtts://home:2',
-      activationBrokerUrl: 'mqtts://activation:3',
+      brokers: {
+        bus: { urls: ['mqtts://bus:1'] },
+        activation: { urls: ['mqtts://activation:3'] },
+        home: [{ urls: ['mqtts://home:2'] }],
+      },
       discoveryUrl: 'https://discovery:4',
       tlsDir: '/tls',
+      replica: 'provisioning-1',
+      replicas: 2,
+      healthBind: '0.0.0.0',
     });
   });
 

@@ -1,5 +1,7 @@
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type BrokersConfig, embeddedBrokers, readBrokersFile } from './brokers.js';
 import { encryptionKeySettings, readEncryptionKey } from './encryption-key.js';
 import { findProfile, type Profile } from './profiles/index.js';
 import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
@@ -24,6 +26,8 @@ export interface CommonConfig {
   readonly publicHost: string;
   /** The address that listeners bind to. */
   readonly bind: string;
+  /** The address that health and metrics are served on. */
+  readonly healthBind: string;
   readonly ports: PortConfig;
   /** 32 bytes; undefined when neither variable is set (the gateway then keeps one in its data folder). */
   readonly encryptionKey: Uint8Array<ArrayBuffer> | undefined;
@@ -52,13 +56,18 @@ export interface PlatformConfig extends CommonConfig {
 /** What a service that runs as its own process reads. */
 export interface ServiceConfig extends CommonConfig {
   readonly databaseUrl: string;
-  readonly busUrl: string;
-  readonly homeBrokerUrl: string;
-  readonly activationBrokerUrl: string;
+  readonly brokers: BrokersConfig;
   readonly discoveryUrl: string;
+  /** Tells this process from the service's other replicas, and is the same after a restart. */
+  readonly replica: string;
+  /** How many processes of the service there are: one that stops leaves its work to the others when there are any. */
+  readonly replicas: number;
   /** Absolute; a folder like `<data>/tls`. */
   readonly tlsDir: string;
 }
+
+const listenAddress = z.union([z.ipv4(), z.ipv6(), z.literal('localhost')]).default('127.0.0.1');
+const listenExpectation = 'an IP address to listen on, such as 127.0.0.1 or 0.0.0.0';
 
 const commonSettings = {
   MQTT2GO_PROFILE: text("'remote-broker'").default('remote-broker'),
@@ -68,10 +77,8 @@ const commonSettings = {
     .regex(/^[A-Za-z0-9.:-]{1,253}$/)
     .default('localhost')
     .describe('a host name or IP address, without scheme and port'),
-  MQTT2GO_BIND: z
-    .union([z.ipv4(), z.ipv6(), z.literal('localhost')])
-    .default('127.0.0.1')
-    .describe('an IP address to listen on, such as 127.0.0.1 or 0.0.0.0'),
+  MQTT2GO_BIND: listenAddress.describe(listenExpectation),
+  MQTT2GO_HEALTH_BIND: listenAddress.describe(listenExpectation),
   MQTT2GO_HOME_PORT: port(8883),
   MQTT2GO_HOME_WSS_PORT: port(8884),
   MQTT2GO_ACTIVATION_PORT: port(8885),
@@ -89,6 +96,7 @@ const commonSettings = {
   MQTT2GO_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe("'json' or 'pretty'"),
 };
 
+const replicaName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 const databaseUrl = url('postgres', 'postgresql');
 
 const gatewaySettings = {
@@ -102,11 +110,19 @@ const gatewaySettings = {
 const serviceSettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl,
+  MQTT2GO_BROKERS: text('the path of a brokers file').optional(),
   MQTT2GO_BUS_URL: url('mqtts').optional(),
   MQTT2GO_HOME_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_ACTIVATION_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_DISCOVERY_URL: url('https').optional(),
   MQTT2GO_TLS_DIR: text('the path of a folder with ca.crt, services-ca.crt and services/').optional(),
+  MQTT2GO_REPLICA: z.string().regex(replicaName).optional().describe('a name of letters, digits, . and -, 63 at most'),
+  MQTT2GO_REPLICAS: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/)
+    .transform(Number)
+    .default(1)
+    .describe('how many processes of the service there are, from 1 to 999'),
 };
 
 /**
@@ -132,12 +148,44 @@ export function loadServiceConfig(env: Environment): ServiceConfig {
   return deepFreeze({
     ...shared,
     databaseUrl: settings.DATABASE_URL,
-    busUrl: settings.MQTT2GO_BUS_URL ?? `mqtts://127.0.0.1:${ports.bus}`,
-    homeBrokerUrl: settings.MQTT2GO_HOME_BROKER_URL ?? `mqtts://127.0.0.1:${ports.homeServices}`,
-    activationBrokerUrl: settings.MQTT2GO_ACTIVATION_BROKER_URL ?? `mqtts://127.0.0.1:${ports.activationServices}`,
+    brokers: chosenBrokers(settings, shared),
     discoveryUrl: settings.MQTT2GO_DISCOVERY_URL ?? `https://localhost:${ports.discovery}`,
     tlsDir: resolve(settings.MQTT2GO_TLS_DIR ?? `${shared.dataDir}/tls`),
+    replica: settings.MQTT2GO_REPLICA ?? ownReplicaName(),
+    replicas: settings.MQTT2GO_REPLICAS,
   });
+}
+
+const brokerUrls = ['MQTT2GO_BUS_URL', 'MQTT2GO_HOME_BROKER_URL', 'MQTT2GO_ACTIVATION_BROKER_URL'] as const;
+
+/** Those of the brokers file; without one, the embedded brokers of a gateway. */
+function chosenBrokers(
+  settings: { readonly MQTT2GO_BROKERS?: string } & Readonly<Partial<Record<(typeof brokerUrls)[number], string>>>,
+  { publicHost, ports }: CommonConfig,
+): BrokersConfig {
+  const { MQTT2GO_BROKERS: file } = settings;
+  if (file !== undefined) {
+    const both = brokerUrls.find((name) => settings[name] !== undefined);
+    if (both !== undefined) throw invalidSettings([`MQTT2GO_BROKERS and ${both} are both set; set one of them`]);
+    return readBrokersFile(file, publicHost);
+  }
+  return embeddedBrokers({
+    busUrl: settings.MQTT2GO_BUS_URL ?? `mqtts://127.0.0.1:${ports.bus}`,
+    homeUrl: settings.MQTT2GO_HOME_BROKER_URL ?? `mqtts://127.0.0.1:${ports.homeServices}`,
+    activationUrl: settings.MQTT2GO_ACTIVATION_BROKER_URL ?? `mqtts://127.0.0.1:${ports.activationServices}`,
+    publicHost,
+    homePort: ports.home,
+    homeWssPort: ports.homeWss,
+    activationPort: ports.activation,
+  });
+}
+
+/** A host's name may have letters that client ids had better not have. */
+function ownReplicaName(): string {
+  const name = hostname()
+    .replace(/[^A-Za-z0-9.-]/g, '-')
+    .slice(0, 63);
+  return replicaName.test(name) ? name : 'replica';
 }
 
 function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATABASE_URL?: string }): CommonConfig {
@@ -147,6 +195,7 @@ function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATAB
     databaseUrl: settings.DATABASE_URL,
     publicHost: settings.MQTT2GO_PUBLIC_HOST,
     bind: settings.MQTT2GO_BIND,
+    healthBind: settings.MQTT2GO_HEALTH_BIND,
     ports: {
       home: settings.MQTT2GO_HOME_PORT,
       homeWss: settings.MQTT2GO_HOME_WSS_PORT,
