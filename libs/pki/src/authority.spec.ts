@@ -107,6 +107,7 @@ describe('a device certificate', () => {
     expect(certificate.getExtension(ExtendedKeyUsageExtension)?.usages).toEqual([clientAuth]);
     expect(certificate.getExtension(SubjectAlternativeNameExtension)?.names.toJSON()).toEqual([
       { type: 'url', value: 'urn:mqtt2go:device:lamp.1-A' },
+      { type: 'url', value: `urn:mqtt2go:device:lamp.1-A:${issued.serialNumber}` },
     ]);
     const issuerKey = new X509Certificate(issuing.certificate).getExtension(SubjectKeyIdentifierExtension)?.keyId;
     expect(issuerKey).toMatch(/^[0-9a-f]{40}$/);
@@ -205,7 +206,7 @@ describe('a server certificate', () => {
 
 describe('a service certificate', () => {
   it('is for both ends and names the service', () => {
-    const { pem } = issuing.issueService({
+    const { pem, serialNumber } = issuing.issueService({
       service: 'provisioning',
       hosts: ['localhost'],
       publicKey: deviceKeys.publicKey,
@@ -214,10 +215,11 @@ describe('a service certificate', () => {
     const certificate = new X509Certificate(pem);
     expect(readCertificate(pem).commonName).toBe('provisioning');
     expect(certificate.getExtension(ExtendedKeyUsageExtension)?.usages).toEqual([serverAuth, clientAuth]);
-    expect(certificate.getExtension(SubjectAlternativeNameExtension)?.names.toJSON()).toContainEqual({
-      type: 'url',
-      value: 'urn:mqtt2go:service:provisioning',
-    });
+    expect(certificate.getExtension(SubjectAlternativeNameExtension)?.names.toJSON()).toEqual([
+      { type: 'dns', value: 'localhost' },
+      { type: 'url', value: 'urn:mqtt2go:service:provisioning' },
+      { type: 'url', value: `urn:mqtt2go:service:provisioning:${serialNumber}` },
+    ]);
   });
 });
 

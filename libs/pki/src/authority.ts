@@ -148,7 +148,9 @@ export class Authority {
   /** A device's operational certificate: an 802.1AR LDevID, for client authentication only. */
   issueDevice(request: DeviceRequest): IssuedCertificate {
     const subject = { organization, commonName: request.deviceId, serialNumber: request.deviceId };
-    return this.#issue(request, subject, DEVICE_VALIDITY_MS, deviceExtensions(request.deviceId));
+    const serialNumber = request.serialNumber ?? createSerialNumber();
+    const names = [`urn:mqtt2go:device:${request.deviceId}`, certificateUri('device', request.deviceId, serialNumber)];
+    return this.#issue({ ...request, serialNumber }, subject, DEVICE_VALIDITY_MS, deviceExtensions(names));
   }
 
   /**
@@ -162,7 +164,8 @@ export class Authority {
       commonName: request.deviceId,
       serialNumber: request.deviceId,
     };
-    return this.#issue(request, subject, Number.POSITIVE_INFINITY, deviceExtensions(request.deviceId), NEVER_MS);
+    const names = [`urn:mqtt2go:device:${request.deviceId}`];
+    return this.#issue(request, subject, Number.POSITIVE_INFINITY, deviceExtensions(names), NEVER_MS);
   }
 
   /** A TLS server's certificate, for server authentication only. */
@@ -177,12 +180,14 @@ export class Authority {
 
   /** A service's certificate: client and server; its CN is the service's name. */
   issueService(request: Issuance & { readonly service: string; readonly hosts: readonly string[] }): IssuedCertificate {
-    return this.#issue(request, { organization, commonName: request.service }, SERVER_VALIDITY_MS, [
-      endEntityConstraints,
-      signatureUsage,
-      servicePurpose,
-      subjectAltName({ ...hostNames(request.hosts), uris: [`urn:mqtt2go:service:${request.service}`] }),
-    ]);
+    const serialNumber = request.serialNumber ?? createSerialNumber();
+    const uris = [`urn:mqtt2go:service:${request.service}`, certificateUri('service', request.service, serialNumber)];
+    return this.#issue(
+      { ...request, serialNumber },
+      { organization, commonName: request.service },
+      SERVER_VALIDITY_MS,
+      [endEntityConstraints, signatureUsage, servicePurpose, subjectAltName({ ...hostNames(request.hosts), uris })],
+    );
   }
 
   /**
@@ -230,8 +235,17 @@ export class Authority {
   }
 }
 
-function deviceExtensions(deviceId: string): BaseBlock[] {
-  return [endEntityConstraints, signatureUsage, clientPurpose, uriAltName(`urn:mqtt2go:device:${deviceId}`)];
+function deviceExtensions(names: readonly string[]): BaseBlock[] {
+  return [endEntityConstraints, signatureUsage, clientPurpose, uriAltName(...names)];
+}
+
+/**
+ * The second URI of operational and service certificates: what the holder is, its name, and this certificate. For
+ * brokers that hand on one name of a certificate and nothing else: a CN alone tells neither a device from a service
+ * nor a certificate from the one that took its place.
+ */
+function certificateUri(kind: 'device' | 'service', name: string, serialNumber: string): string {
+  return `urn:mqtt2go:${kind}:${name}:${serialNumber}`;
 }
 
 function hostNames(hosts: readonly string[]): AlternativeNames {

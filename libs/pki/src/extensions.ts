@@ -67,9 +67,9 @@ export function subjectAltName({ dnsNames, ipAddresses, uris = [] }: Alternative
   return new Encoded(names.rawData);
 }
 
-/** As {@link subjectAltName} with one URI, for what is issued by the thousand. */
-export function uriAltName(uri: string): BaseBlock {
-  return extension(subjectAltNameOid, sequence(implicit(6, Buffer.from(uri, 'latin1'))));
+/** As {@link subjectAltName} with URIs only, for what is issued by the thousand. */
+export function uriAltName(...uris: readonly string[]): BaseBlock {
+  return extension(subjectAltNameOid, sequence(...uris.map((uri) => implicit(6, Buffer.from(uri, 'latin1')))));
 }
 
 export function crlNumber(number: number): BaseBlock {
