@@ -1,0 +1,72 @@
+import type { AuditAction } from './actions.js';
+
+/**
+ * Who did it. `controller`: a user of the home, by its user name where it is known; MQTT does not tell a subscriber who
+ * has published, so that on the home broker it is `<home>/<gateway>`, whose users are the only ones who can. `device`: by
+ * its certificate. `operator`: whoever holds the operator's certificate. `service`: on its own account. `system`: a
+ * deadline, or the first start.
+ */
+export interface AuditActor {
+  readonly kind: 'controller' | 'device' | 'operator' | 'service' | 'system';
+  readonly id: string;
+  /** Serial number of the certificate that it came with, upper-case hex. */
+  readonly certificate?: string;
+}
+
+/** Who did what to which device. Nothing of it may be a secret: no code, password, key or token. */
+export interface AuditEntry {
+  readonly actor: AuditActor;
+  readonly action: AuditAction;
+  readonly deviceId?: string | undefined;
+  readonly homeId?: string | undefined;
+  readonly onboardingId?: string | undefined;
+  /** `ok`, or the code of the error; `ok` by default. */
+  readonly outcome?: string | undefined;
+  /** A few small facts. */
+  readonly details?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+}
+
+const columns =
+  'actor_kind, actor_id, actor_certificate, action, device_id, home_id, onboarding_id, outcome, details' as const;
+const types =
+  'actor_kind text, actor_id text, actor_certificate text, action text, device_id text, home_id text, ' +
+  'onboarding_id uuid, outcome text, details jsonb';
+
+/**
+ * The statement that writes entries; to be a part (WITH) of the statement that makes the change, so that neither is
+ * stored without the other and nobody waits for a further round trip.
+ * @param schema the service's
+ * @param parameter the placeholder, such as `$8`, of what {@link auditRows} gives
+ * @param source a part of the statement, such as a WITH query's name: nothing is written where it has no rows
+ */
+export function insertAudit(schema: string, parameter: string, source?: string): string {
+  const when = source === undefined ? '' : ` WHERE EXISTS (SELECT 1 FROM ${source})`;
+  return `INSERT INTO ${schema}.audit_entry (${columns})
+    SELECT ${columns} FROM jsonb_to_recordset(${parameter}::jsonb) AS audit_row(${types})${when}`;
+}
+
+/** The value for {@link insertAudit}. */
+export function auditRows(entries: readonly AuditEntry[]): string {
+  return JSON.stringify(
+    entries.map(({ actor, action, deviceId, homeId, onboardingId, outcome = 'ok', details = {} }) => ({
+      actor_kind: actor.kind,
+      actor_id: actor.id,
+      actor_certificate: actor.certificate,
+      action,
+      device_id: deviceId,
+      home_id: homeId,
+      onboarding_id: onboardingId,
+      outcome,
+      details,
+    })),
+  );
+}
+
+interface Querying {
+  query(sql: string, parameters: unknown[]): Promise<unknown>;
+}
+
+/** Writes entries by themselves, in the transaction of `manager`. */
+export async function writeAudit(manager: Querying, schema: string, entries: readonly AuditEntry[]): Promise<void> {
+  if (entries.length > 0) await manager.query(insertAudit(schema, '$1'), [auditRows(entries)]);
+}

@@ -1,0 +1,56 @@
+import type { BeforeApplicationShutdown, DynamicModule, OnApplicationBootstrap } from '@nestjs/common';
+import { Inject } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { DataSource } from 'typeorm';
+import { AuditRefusals } from './audit-refusals.js';
+import { AuditChain } from './chain/audit-chain.js';
+import { sealKeyOf } from './chain/hashing.js';
+
+export interface AuditModuleOptions {
+  readonly schema: string;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** The platform's key-encryption key, 32 bytes, in a service that has it: the chain's ends are sealed with it. */
+  readonly encryptionKey?: Uint8Array;
+}
+
+/** Provides {@link AuditRefusals} to the whole app, and runs the {@link AuditChain} while it runs. */
+export class AuditModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  constructor(
+    @Inject(AuditChain) private readonly chain: AuditChain,
+    @Inject(AuditRefusals) private readonly refusals: AuditRefusals,
+  ) {}
+
+  static forRoot({ schema, log, registry, encryptionKey }: AuditModuleOptions): DynamicModule {
+    const sealKey = encryptionKey && sealKeyOf(encryptionKey);
+    return {
+      module: AuditModule,
+      global: true,
+      providers: [
+        {
+          provide: AuditChain,
+          useFactory: (dataSource: DataSource) =>
+            new AuditChain(dataSource, { schema, log, registry, ...(sealKey === undefined ? {} : { sealKey }) }),
+          inject: [DataSource],
+        },
+        {
+          provide: AuditRefusals,
+          useFactory: (dataSource: DataSource) => new AuditRefusals(dataSource, { schema, log }),
+          inject: [DataSource],
+        },
+      ],
+      exports: [AuditRefusals],
+    };
+  }
+
+  onApplicationBootstrap(): void {
+    this.chain.start();
+    this.refusals.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.refusals.stop();
+    await this.chain.stop();
+  }
+}
