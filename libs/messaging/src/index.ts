@@ -10,3 +10,4 @@ export * from './links/broker-link.js';
 export * from './links/stream-link.js';
 export * from './links/tls-link.js';
 export * from './logging/onboarding-context.js';
+export * from './tracing/tracing.js';

@@ -4,7 +4,12 @@ import { z } from 'zod';
 /** What a caller sends: NestJS's packet with this project's message as its data. */
 export const busRequest = z.object({
   id: z.string().min(1).max(64),
-  data: z.object({ onboardingId: z.string().max(64).optional(), body: z.unknown() }),
+  data: z.object({
+    onboardingId: z.string().max(64).optional(),
+    caller: z.string().max(64).optional(),
+    traceparent: z.string().max(64).optional(),
+    body: z.unknown(),
+  }),
 });
 
 /** What a server answers: NestJS's packet; an error travels as its code and message and nothing else. */

@@ -5,12 +5,14 @@ import type { IPublishPacket, MqttClient } from 'mqtt';
 import type { Logger } from 'pino';
 import { lastValueFrom } from 'rxjs';
 import type { BrokerLink } from '../links/broker-link.js';
-import { withOnboarding } from '../logging/onboarding-context.js';
+import { withCaller, withOnboarding } from '../logging/onboarding-context.js';
 import { silent } from '../logging/silent.js';
 import { endClient } from '../mqtt/ending.js';
 import { forgetUnacknowledged } from '../mqtt/forget-unacknowledged.js';
+import { handOver } from '../mqtt/handing-over.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
+import { traced } from '../tracing/tracing.js';
 import { BusContext } from './bus-context.js';
 import { type BusReply, busRequest, parseJson, replyTopic } from './bus-packets.js';
 import { BUS } from './transport-ids.js';
@@ -35,6 +37,7 @@ export class BusServer extends ServerMqtt {
   private log: Logger;
   private client: MqttClient | undefined;
   private intake: MessageIntake | undefined;
+  private filters: readonly string[] = [];
 
   constructor(private readonly busOptions: BusServerOptions) {
     super({});
@@ -63,21 +66,24 @@ export class BusServer extends ServerMqtt {
     this.registerDisconnectListener(client);
     this.registerCloseListener(client);
     this.registerConnectListener(client);
-    const filters = [...this.messageHandlers.keys()].map((pattern) =>
+    this.filters = [...this.messageHandlers.keys()].map((pattern) =>
       shared ? `$share/${service}/${pattern}` : pattern,
     );
-    await keepSubscribed(client, filters, this.log).then(() => callback(), callback);
+    await keepSubscribed(client, this.filters, this.log).then(() => callback(), callback);
   }
 
-  /** Waits for the requests that are worked on. */
   /** Patterns are topics; NestJS would try to read each one as JSON, with an exception for every message. */
   override getRouteFromPattern(pattern: string): string {
     return pattern;
   }
 
+  /** Waits for the requests that are worked on; new ones go to the other replicas, if they share them. */
   override async close(): Promise<void> {
     const { client, intake } = this;
     this.client = undefined;
+    if (client !== undefined && intake !== undefined && this.busOptions.shared === true) {
+      await handOver(client, intake, this.filters, this.log);
+    }
     await intake?.stop();
     await endClient(client);
   }
@@ -101,7 +107,8 @@ export class BusServer extends ServerMqtt {
       return;
     }
     const { id, data } = request.data;
-    await withOnboarding(data.onboardingId, async () => {
+    const { onboardingId, caller, traceparent } = data;
+    const work = async (): Promise<void> => {
       const context = new BusContext(topic, { ...packet }, data.onboardingId, this.log);
       const startedAt = performance.now();
       const reply = await this.answer(topic, data.body, context);
@@ -115,7 +122,10 @@ export class BusServer extends ServerMqtt {
           this.log.warn({ err: error, topic }, 'an answer did not reach the broker; the caller will ask again');
         }
       });
-    });
+    };
+    await withCaller(caller, () =>
+      withOnboarding(onboardingId, () => traced(topic, work, { kind: 'server', parent: traceparent })),
+    );
   }
 
   private async answer(topic: string, body: unknown, context: BusContext): Promise<Omit<BusReply, 'id'>> {

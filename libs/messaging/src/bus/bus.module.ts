@@ -14,11 +14,11 @@ export interface BusModuleOptions {
 /** Provides {@link Bus} to the whole app. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class BusModule {
-  static forRoot({ link, log }: BusModuleOptions): DynamicModule {
+  static forRoot({ link, service, log }: BusModuleOptions): DynamicModule {
     return {
       module: BusModule,
       global: true,
-      providers: [{ provide: Bus, useFactory: () => new Bus(link, log) }],
+      providers: [{ provide: Bus, useFactory: () => new Bus(link, log, service) }],
       exports: [Bus],
     };
   }

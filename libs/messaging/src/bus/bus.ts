@@ -1,3 +1,4 @@
+import type { ServiceName } from '@mqtt2go/access';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
@@ -8,6 +9,7 @@ import type { BusMessage, Contract } from '../contracts/contract.js';
 import type { BrokerLink } from '../links/broker-link.js';
 import { currentOnboardingId } from '../logging/onboarding-context.js';
 import { silent } from '../logging/silent.js';
+import { currentTraceparent, traced } from '../tracing/tracing.js';
 import { BusClient } from './bus-client.js';
 
 export interface CallOptions {
@@ -23,7 +25,12 @@ export interface CallOptions {
 export class Bus implements OnApplicationShutdown {
   private readonly client: BusClient;
 
-  constructor(link: BrokerLink, log: Logger = silent) {
+  /** @param service who asks, for the audit log of who answers */
+  constructor(
+    link: BrokerLink,
+    log: Logger = silent,
+    private readonly service?: ServiceName,
+  ) {
     this.client = new BusClient(link, log);
   }
 
@@ -37,15 +44,26 @@ export class Bus implements OnApplicationShutdown {
     input: z.input<I>,
     { onboardingId = currentOnboardingId(), timeoutMs = 5_000, retries = 3 }: CallOptions = {},
   ): Promise<z.output<O>> {
-    const message: BusMessage = { ...(onboardingId === undefined ? {} : { onboardingId }), body: input };
-    const response = await pRetry(() => this.attempt(contract, message, timeoutMs), {
-      retries,
-      minTimeout: 200,
-      maxTimeout: 2_000,
-      factor: 2,
-      randomize: true,
-      shouldRetry: ({ error }) => error instanceof Mqtt2goError && isTransient(error),
-    });
+    const response = await traced(
+      contract.pattern,
+      () => {
+        const message: BusMessage = {
+          onboardingId,
+          caller: this.service,
+          traceparent: currentTraceparent(),
+          body: input,
+        };
+        return pRetry(() => this.attempt(contract, message, timeoutMs), {
+          retries,
+          minTimeout: 200,
+          maxTimeout: 2_000,
+          factor: 2,
+          randomize: true,
+          shouldRetry: ({ error }) => error instanceof Mqtt2goError && isTransient(error),
+        });
+      },
+      { kind: 'client' },
+    );
     const output = contract.output.safeParse(response);
     if (!output.success) {
       throw new Mqtt2goError('internal', `${contract.pattern} answered in another form than agreed`, {

@@ -16,9 +16,13 @@ export interface Contract<I extends z.ZodType = z.ZodType, O extends z.ZodType =
   readonly callers: readonly ServiceName[];
 }
 
-/** What travels: the input, and the onboarding that it is about, for the logs of all services. */
+/** What travels: the input, and what it belongs to, for logs, traces and the audit log of the service that answers. */
 export interface BusMessage {
-  readonly onboardingId?: string;
+  readonly onboardingId?: string | undefined;
+  /** Who asks, by its own account; that a service may ask at all is the broker's to say. */
+  readonly caller?: string | undefined;
+  /** W3C `traceparent`. */
+  readonly traceparent?: string | undefined;
   readonly body: unknown;
 }
 

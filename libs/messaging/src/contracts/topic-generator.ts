@@ -6,9 +6,9 @@ import { contract } from './contract.js';
 const service = 'topic-generator';
 
 /**
- * Lets a device that is being added come to its home's broker with this certificate, to
- * `<device_id>/topics` and nothing else; in force when answered. A device that works in the same home keeps its
- * groups and certificates until `assign-topics` completes the new onboarding. Errors: device_already_active for a
+ * Lets a device that is being added come to its home's broker with this certificate, to `<device_id>/topics` and its own
+ * topics in whatever group; in force when answered. A device that works in the same home keeps its gateway, type and
+ * certificates until `assign-topics` completes the new onboarding. Errors: device_already_active for a
  * device that has a name in another home, unknown_home, certificate_revoked.
  */
 export const admitDevice = contract({
@@ -72,7 +72,10 @@ export const revokeAccess = contract({
   output: z.object({}),
 });
 
-/** Makes (or gives a new password to) a controller of a home; the home and gateway exist from then on. Errors: conflict. */
+/**
+ * Makes (or gives a new password to) a controller of a home; the home and gateway exist from then on. `username` is what
+ * stands before the `@` in the user name that is answered, `<username>@<homeId>`. Errors: conflict.
+ */
 export const createController = contract({
   service,
   verb: 'create-controller',

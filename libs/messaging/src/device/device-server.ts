@@ -5,6 +5,7 @@ import { DEVICES } from '../bus/transport-ids.js';
 import type { BrokerLink } from '../links/broker-link.js';
 import { withOnboarding } from '../logging/onboarding-context.js';
 import { endClient } from '../mqtt/ending.js';
+import { handOver } from '../mqtt/handing-over.js';
 import { MessageIntake } from '../mqtt/message-intake.js';
 import { keepSubscribed, logConnection } from '../mqtt/subscribing.js';
 import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffic.js';
@@ -16,6 +17,7 @@ export class DeviceServer extends ServerMqtt {
   override transportId: TransportId = DEVICES;
   private client: MqttClient | undefined;
   private intake: MessageIntake | undefined;
+  private filters: readonly string[] = [];
 
   constructor(
     private readonly link: BrokerLink,
@@ -34,8 +36,9 @@ export class DeviceServer extends ServerMqtt {
   }
 
   override async listen(callback: (error?: unknown) => void): Promise<void> {
-    const { clientId = 'devices', session = 'persistent', concurrency = 64, sharedGroup } = this.traffic;
-    const client = this.link.open(clientId, { clean: session === 'clean' });
+    const { clientId = 'devices', session = 'persistent', concurrency = 64, sharing } = this.traffic;
+    const suffix = sharing === undefined ? clientId : `${clientId}-${sharing.replica}`;
+    const client = this.link.open(suffix, { clean: session === 'clean' });
     this.client = client;
     this.mqttClient = client;
     logConnection(client, this.link.address, this.log);
@@ -46,10 +49,10 @@ export class DeviceServer extends ServerMqtt {
       log: this.log,
       handle: (topic, payload, packet) => this.handleMessage(topic, payload, client, packet),
     });
-    const filters = [...this.messageHandlers.keys()].map((filter) =>
-      sharedGroup === undefined ? filter : `$share/${sharedGroup}/${filter}`,
+    this.filters = [...this.messageHandlers.keys()].map((filter) =>
+      sharing === undefined ? filter : `$share/${sharing.group}/${filter}`,
     );
-    await keepSubscribed(client, filters, this.log).then(() => callback(), callback);
+    await keepSubscribed(client, this.filters, this.log).then(() => callback(), callback);
   }
 
   /** Patterns are topics; NestJS would try to read each one as JSON, with an exception for every message. */
@@ -58,8 +61,12 @@ export class DeviceServer extends ServerMqtt {
   }
 
   override async close(): Promise<void> {
-    await this.intake?.stop();
-    await endClient(this.client);
+    const { client, intake } = this;
+    if (client !== undefined && intake !== undefined && this.traffic.sharing?.handsOver) {
+      await handOver(client, intake, this.filters, this.log);
+    }
+    await intake?.stop();
+    await endClient(client);
   }
 
   override async handleMessage(

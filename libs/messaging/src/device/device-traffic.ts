@@ -18,9 +18,19 @@ export interface DeviceTrafficOptions {
   readonly onHandled?: (durationMs: number, succeeded: boolean) => void;
   /** Larger payloads are dropped; 262,144 by default. */
   readonly maxPayloadBytes?: number;
-  /** Replicas share the messages: filters become `$share/<group>/…`; needs a broker that can. */
-  readonly sharedGroup?: string;
+  /** Replicas share the messages; needs a broker that can. */
+  readonly sharing?: Sharing | undefined;
   readonly log?: Logger;
+}
+
+/** How the replicas of a service share what comes from a broker. */
+export interface Sharing {
+  /** Filters become `$share/<group>/…`. */
+  readonly group: string;
+  /** This replica's name, the same after a restart: what the broker keeps for it meanwhile is found again. */
+  readonly replica: string;
+  /** There are others: one that stops on purpose has nothing kept for it, and leaves all that is new to them. */
+  readonly handsOver: boolean;
 }
 
 /**

@@ -1,10 +1,11 @@
+import { isIP, Socket } from 'node:net';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { BrokerLink } from './broker-link.js';
 import { connectionOptions } from './link-defaults.js';
 
 export interface TlsLinkOptions {
-  /** `mqtts://host:port`. */
-  readonly url: string;
+  /** `mqtts://host:port`; of a cluster several, one at least, which are tried in turn. */
+  readonly url: string | readonly string[];
   /** PEM trust anchors for the broker's certificate. */
   readonly ca: string | Buffer;
   /** PEM, the service's certificate. */
@@ -17,23 +18,48 @@ export interface TlsLinkOptions {
 
 /** A way to a broker over mutual TLS, with a service's certificate. */
 export function tlsLink({ url, ca, cert, key, clientId }: TlsLinkOptions): BrokerLink {
+  const urls = typeof url === 'string' ? [url] : url;
   return {
-    address: url,
+    address: urls.join(', '),
     open(suffix: string, options?: IClientOptions): MqttClient {
-      return connect({
-        ...endpoint(url),
+      // mqtt.js reads host and port from this very object whenever it connects.
+      const given: IClientOptions = {
+        ...endpoint(urls[0] ?? ''),
         ...connectionOptions(clientId, suffix, options),
         ca,
         cert,
         key,
         rejectUnauthorized: true,
-      });
+      };
+      const client = connect(given);
+      sendAtOnce(client);
+      tryInTurn(client, given, urls);
+      return client;
     },
   };
+}
+
+/** Or each small packet that follows another waits for the broker's delayed acknowledgement, 40 ms. */
+function sendAtOnce(client: MqttClient): void {
+  client.on('connect', () => {
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+  });
+}
+
+function tryInTurn(client: MqttClient, given: IClientOptions, urls: readonly string[]): void {
+  let tried = 0;
+  client.on('close', () => {
+    tried += 1;
+    const next = urls[tried % urls.length];
+    if (urls.length > 1 && next !== undefined) Object.assign(given, endpoint(next));
+  });
 }
 
 /** mqtt.js takes a URL apart by what Node.js warns of. IPv6 addresses come without their brackets. */
 function endpoint(url: string): IClientOptions {
   const { hostname, port } = new URL(url);
-  return { protocol: 'mqtts', host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 8883 : Number(port) };
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  // The name that the broker's certificate is looked at for; an address has none.
+  const servername = isIP(host) === 0 ? host : undefined;
+  return { protocol: 'mqtts', host, port: port === '' ? 8883 : Number(port), servername };
 }

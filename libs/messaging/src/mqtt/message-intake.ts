@@ -39,6 +39,7 @@ export class MessageIntake {
   private readonly idleListeners: (() => void)[] = [];
   private running = 0;
   private stopped = false;
+  private count = 0;
 
   constructor(
     private readonly client: MqttClient,
@@ -51,6 +52,18 @@ export class MessageIntake {
     });
   }
 
+  /** How many messages have come, handled or not. */
+  get taken(): number {
+    return this.count;
+  }
+
+  /** Resolves when nothing is being handled and nothing waits for it. */
+  async idle(): Promise<void> {
+    if (this.running > 0) {
+      await new Promise<void>((resolve) => this.idleListeners.push(resolve));
+    }
+  }
+
   /** Starts no further handler; resolves when those that run have ended and are acknowledged. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -59,9 +72,7 @@ export class MessageIntake {
     // What has not begun stays unacknowledged, and must not keep back the acknowledgement of what has.
     this.unacknowledged.splice(0, Infinity, ...this.unacknowledged.filter(({ state }) => state !== 'waiting'));
     this.releaseBroker();
-    if (this.running > 0) {
-      await new Promise<void>((resolve) => this.idleListeners.push(resolve));
-    }
+    await this.idle();
   }
 
   private takeOverAcknowledgement(packet: Packet): void {
@@ -76,6 +87,7 @@ export class MessageIntake {
       next();
       return;
     }
+    this.count += 1;
     const messageId = this.messageIds.get(packet);
     const delivery: Delivery = { packet, stream: this.client.stream, messageId, state: 'waiting' };
     if (messageId !== undefined) {
