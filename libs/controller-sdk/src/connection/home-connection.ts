@@ -52,6 +52,8 @@ export class HomeConnection {
     const options: IClientOptions = {
       username,
       password,
+      // A clustered broker takes a controller's sessions under its own name only: by theirs, others would get at them.
+      clientId: `${username}/${Math.random().toString(16).slice(2, 10)}`,
       ...(ca === undefined ? {} : { ca }),
       rejectUnauthorized: true,
       clean: true,
