@@ -110,6 +110,7 @@ async function start(
         ...common,
         busLink: brokers.busLink('topic-generator'),
         brokerAdmin: brokers.homeAdmin(),
+        encryptionKey,
         controllerUrl: `mqtts://${publicHost}:${ports.home}`,
       }),
     ),

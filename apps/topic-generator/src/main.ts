@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AedesBrokerAdmin } from '@mqtt2go/broker-admin-aedes';
-import { loadServiceConfig } from '@mqtt2go/config';
+import { loadServiceConfig, requireEncryptionKey } from '@mqtt2go/config';
 import { tlsLink } from '@mqtt2go/messaging';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -17,6 +17,7 @@ async function serve(): Promise<Running> {
   const config = loadServiceConfig(process.env);
   const { databaseUrl, busUrl, homeBrokerUrl, publicHost, ports } = config;
   const log = createLogger(config.log);
+  const encryptionKey = requireEncryptionKey(config);
   const tls = await readTlsFiles(config.tlsDir);
   const link = (url: string) => tlsLink({ url, ...tls, clientId: name });
   const started: (() => Promise<unknown>)[] = [];
@@ -38,6 +39,7 @@ async function serve(): Promise<Running> {
           databaseUrl,
           busLink: link(busUrl),
           brokerAdmin,
+          encryptionKey: Buffer.from(encryptionKey).toString('base64'),
           controllerUrl: `mqtts://${publicHost}:${ports.home}`,
           // Whether there are others, a process does not know.
           hasReplicas: true,

@@ -13,6 +13,8 @@ export interface TopicGeneratorDeps {
   readonly busLink: BrokerLink;
   /** The home broker's access; the caller's to close. */
   readonly brokerAdmin: BrokerAdmin;
+  /** The platform's key-encryption key: 32 bytes in base64. Controllers' passwords are sealed with it. */
+  readonly encryptionKey: string;
   /** What a new controller is told to connect to, such as `wss://localhost:8884`. */
   readonly controllerUrl: string;
   /** Share the requests with other replicas; needs a broker with shared subscriptions. */

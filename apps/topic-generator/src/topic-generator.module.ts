@@ -1,8 +1,10 @@
 import { PersistenceModule } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
 import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
 import type { DynamicModule } from '@nestjs/common';
 import { HomeBrokerKeeper } from './access/home-broker-keeper.js';
 import { HomePrincipals } from './access/home-principals.js';
+import { ControllerSecrets } from './controllers/controller-secrets.js';
 import { ControllerUrl } from './controllers/controller-url.js';
 import { Controllers } from './controllers/controllers.js';
 import { DeviceAccess } from './devices/device-access.js';
@@ -44,6 +46,7 @@ export class TopicGeneratorModule {
         },
         HomePrincipals,
         HomeBrokerKeeper,
+        { provide: ControllerSecrets, useFactory: () => new ControllerSecrets(new SecretBox(deps.encryptionKey)) },
         Homes,
         NewDevices,
         DeviceAccess,

@@ -1,7 +1,7 @@
-import type { ControllerPrincipal, DevicePrincipal } from '@mqtt2go/access';
+import { type ControllerPrincipal, type DevicePrincipal, isControllerUsername } from '@mqtt2go/access';
 import { Bus, topicGenerator } from '@mqtt2go/messaging';
 import { openDataSource, schemaDifferences } from '@mqtt2go/persistence';
-import { verifyPassword } from '@mqtt2go/pki';
+import { createEncryptionKey, SecretBox, verifyPassword } from '@mqtt2go/pki';
 import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
 import type { ServiceHandle } from '@mqtt2go/runtime';
 import {
@@ -14,7 +14,10 @@ import {
   waitFor,
 } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DataSource } from 'typeorm';
 import type { z } from 'zod';
+import { HomePrincipals } from './access/home-principals.js';
+import { ControllerSecrets } from './controllers/controller-secrets.js';
 import { entities } from './entities.js';
 import { migrations } from './migrations/index.js';
 import { schema } from './schema.js';
@@ -24,6 +27,7 @@ const first = '00000000-0000-4000-8000-000000000001';
 const second = '00000000-0000-4000-8000-000000000002';
 
 describe('the topic generator', () => {
+  const encryptionKey = createEncryptionKey();
   let database: TestDatabase;
   let broker: TestBroker;
   let admin: FakeBrokerAdmin;
@@ -42,6 +46,7 @@ describe('the topic generator', () => {
       poolSize: 5,
       busLink: broker.link('topic-generator'),
       brokerAdmin: admin,
+      encryptionKey,
       controllerUrl: 'wss://home.example:8884',
     });
 
@@ -66,6 +71,17 @@ describe('the topic generator', () => {
     bus.call(topicGenerator.acceptCertificate, { deviceId, renewedFrom, serialNumber }, { retries: 0 });
   const makeHome = (home: string, gatewayId = 'gw') =>
     bus.call(topicGenerator.createController, { homeId: home, gatewayId });
+
+  const principals = (dataSource: DataSource, key = encryptionKey): HomePrincipals =>
+    new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(key)));
+  const withDatabase = async (work: (dataSource: DataSource) => Promise<unknown>): Promise<void> => {
+    const dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+    try {
+      await work(dataSource);
+    } finally {
+      await dataSource.destroy();
+    }
+  };
 
   const onBroker = (): DevicePrincipal | undefined => {
     const principal = admin.principals.get(`device/${deviceId}`);
@@ -133,14 +149,28 @@ describe('the topic generator', () => {
       expect(await ask('nowhere', 'gw')).toEqual({ exists: false });
     });
 
-    it('makes a controller with a random password and keeps its hash only', async () => {
+    it('makes a controller with a random password that the database has only as a hash and sealed', async () => {
       const made = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', role: 'guest' });
       expect(made.url).toBe('wss://home.example:8884');
-      expect(made.username.startsWith(`${homeId}.`)).toBe(true);
-      const stored = controllerOnBroker(made.username);
-      expect(stored).toMatchObject({ homeId, gatewayId: 'gw', role: 'guest' });
-      expect(stored && (await verifyPassword(made.password, stored.password))).toBe(true);
-      expect(JSON.stringify(stored)).not.toContain(made.password);
+      expect(made.username.endsWith(`@${homeId}`)).toBe(true);
+      const told = controllerOnBroker(made.username);
+      expect(told).toMatchObject({ homeId, gatewayId: 'gw', role: 'guest', secret: made.password });
+      expect(told && (await verifyPassword(made.password, told.password))).toBe(true);
+      await withDatabase(async (dataSource) => {
+        const rows = await dataSource.query<{ password_sealed: Buffer }[]>(
+          'SELECT * FROM controller WHERE username = $1',
+          [made.username],
+        );
+        const text = JSON.stringify(rows, (_key, value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value));
+        expect(text).not.toContain(made.password);
+        expect(Buffer.from(rows[0]?.password_sealed ?? []).toString('latin1')).not.toContain(made.password);
+        const [known] = await principals(dataSource).load([{ kind: 'controller', id: made.username }]);
+        expect(known).toEqual(told);
+        const other = principals(dataSource, createEncryptionKey());
+        await expect(other.load([{ kind: 'controller', id: made.username }])).rejects.toMatchObject({
+          code: 'configuration_invalid',
+        });
+      });
     });
 
     it('gives the controller of a name a new password and closes the sessions of the old one', async () => {
@@ -152,24 +182,59 @@ describe('the topic generator', () => {
       expect(session?.isOpen).toBe(false);
     });
 
-    it('does not give a controller of one home to another', async () => {
-      const username = `app-${count}`;
-      await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', username });
-      const other = { homeId: `${homeId}-b`, gatewayId: 'gw', username };
-      await expect(bus.call(topicGenerator.createController, other)).rejects.toMatchObject({ code: 'conflict' });
-      expect(controllerOnBroker(username)?.homeId).toBe(homeId);
-      expect(await bus.call(topicGenerator.hasGateway, other)).toEqual({ exists: false });
+    it('has names for each home by itself', async () => {
+      const ask = (home: string, gatewayId = 'gw') =>
+        bus.call(topicGenerator.createController, { homeId: home, gatewayId, username: 'phone' });
+      const one = await ask(homeId);
+      const other = await ask(`${homeId}-b`);
+      expect([one.username, other.username]).toEqual([`phone@${homeId}`, `phone@${homeId}-b`]);
+      expect(controllerOnBroker(one.username)).toMatchObject({ homeId, secret: one.password });
+      expect(controllerOnBroker(other.username)).toMatchObject({ homeId: `${homeId}-b`, secret: other.password });
+      await expect(ask(homeId, 'gw-b')).rejects.toMatchObject({ code: 'conflict' });
+      expect(await bus.call(topicGenerator.hasGateway, { homeId, gatewayId: 'gw-b' })).toEqual({ exists: false });
     });
 
-    it('makes up a user name that is an identifier for the longest home id too', async () => {
+    it.each(['phone@home', 'a@b@c', '@', 'a/b'])('takes no name for %j', async (username) => {
+      const asked = bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', username });
+      await expect(asked).rejects.toMatchObject({ code: 'malformed_message' });
+    });
+
+    it('takes the place of a controller whose name is from before homes were in it', async () => {
+      const username = `old-${count}`;
+      await withDatabase((dataSource) =>
+        dataSource.query(
+          `INSERT INTO controller (username, home_id, gateway_id, role, password_iterations, password_salt, password_hash)
+           SELECT $1 || n, $2, 'gw', 'guest', 1000, 'AQEB', 'AQEB' FROM unnest('{a,b}'::text[]) AS n`,
+          [username, homeId],
+        ),
+      );
+      await admin.loseCopy();
+      expect(controllerOnBroker(`${username}a`)).toMatchObject({ homeId, role: 'guest' });
+      expect(controllerOnBroker(`${username}a`)).not.toHaveProperty('secret');
+      const elsewhere = { homeId: `${homeId}-b`, gatewayId: 'gw', username: `${username}a` };
+      await bus.call(topicGenerator.createController, elsewhere);
+      expect(controllerOnBroker(`${username}a`)).toBeDefined();
+      await bus.call(topicGenerator.createController, { ...elsewhere, homeId });
+      expect(controllerOnBroker(`${username}a`)).toBeUndefined();
+      expect(controllerOnBroker(`${username}a@${homeId}`)).toMatchObject({ homeId, role: 'administrator' });
+      expect(controllerOnBroker(`${username}b`)).toBeDefined();
+    });
+
+    it('makes up a user name for the longest home id too', async () => {
       const long = 'h'.repeat(64);
       const { username } = await makeHome(long);
-      expect(username).toMatch(/^[A-Za-z0-9_.-]{1,64}$/);
+      expect(isControllerUsername(username)).toBe(true);
+      const { username: longest } = await bus.call(topicGenerator.createController, {
+        homeId: long,
+        gatewayId: 'gw',
+        username: 'u'.repeat(64),
+      });
+      expect(controllerOnBroker(longest)?.id).toBe(`${'u'.repeat(64)}@${long}`);
     });
   });
 
   describe('admitting', () => {
-    it('lets a new device to its topics and nothing else', async () => {
+    it('lets a new device to its own topics and nothing else', async () => {
       await admit();
       expect(onBroker()).toEqual({
         kind: 'device',
@@ -177,12 +242,15 @@ describe('the topic generator', () => {
         homeId,
         gatewayId: 'gw',
         deviceType: 'socket',
-        groupIds: [],
         certificateSerials: ['AA01'],
       });
       const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
       expect(session?.may('subscribe', `${deviceId}/topics`)).toBe(true);
-      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(false);
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(true);
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}x`)).toBe(false);
+      expect(session?.may('subscribe', `${homeId}/gw/kitchen/light/${deviceId}`)).toBe(false);
+      expect(session?.may('subscribe', `${homeId}/gw2/kitchen/socket/${deviceId}`)).toBe(false);
+      expect(session?.may('publish', `${homeId}/gw/add_device`)).toBe(false);
     });
 
     it('does the same once when asked twice', async () => {
@@ -240,7 +308,6 @@ describe('the topic generator', () => {
       expect(await assign('kitchen', 'all')).toEqual({
         topics: [`${homeId}/gw/kitchen/socket/${deviceId}`, `${homeId}/gw/all/socket/${deviceId}`],
       });
-      expect(onBroker()?.groupIds).toEqual(['all', 'kitchen']);
       const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
       expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(true);
     });
@@ -256,7 +323,21 @@ describe('the topic generator', () => {
       await admit();
       await assign('kitchen');
       await assign('cellar');
-      expect(onBroker()).toMatchObject({ groupIds: ['cellar'], certificateSerials: ['AA01'] });
+      expect(await assign('attic')).toEqual({ topics: [`${homeId}/gw/attic/socket/${deviceId}`] });
+      expect(onBroker()?.certificateSerials).toEqual(['AA01']);
+    });
+
+    it('tells the broker when the device is named for another gateway than it was first admitted to', async () => {
+      await makeHome(homeId, 'gw2');
+      await admit();
+      await admit({ onboardingId: second, serialNumber: 'BB02', gatewayId: 'gw2' });
+      await withdraw(first);
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw', certificateSerials: ['BB02'] });
+      admin.isAway = true;
+      await expect(assign('kitchen')).rejects.toMatchObject({ code: 'unavailable' });
+      admin.isAway = false;
+      expect(await assign('kitchen')).toEqual({ topics: [`${homeId}/gw2/kitchen/socket/${deviceId}`] });
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw2', certificateSerials: ['BB02'] });
     });
 
     it('refuses a device that nobody admitted', async () => {
@@ -276,20 +357,19 @@ describe('the topic generator', () => {
       expect(onBroker()).toMatchObject({
         gatewayId: 'gw',
         deviceType: 'socket',
-        groupIds: ['kitchen'],
         certificateSerials: ['AA01', 'BB02'],
       });
     });
 
     it('goes back to what it was when the onboarding is withdrawn', async () => {
       await withdraw(second);
-      expect(onBroker()).toMatchObject({ gatewayId: 'gw', groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw', certificateSerials: ['AA01'] });
     });
 
     it('drops the earlier certificates with the new name', async () => {
       const old = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA01' });
       expect(await assign('hall')).toEqual({ topics: [`${homeId}/gw2/hall/light/${deviceId}`] });
-      expect(onBroker()).toMatchObject({ gatewayId: 'gw2', groupIds: ['hall'], certificateSerials: ['BB02'] });
+      expect(onBroker()).toMatchObject({ gatewayId: 'gw2', certificateSerials: ['BB02'] });
       expect(old?.isOpen).toBe(false);
     });
 
@@ -310,7 +390,7 @@ describe('the topic generator', () => {
     it('lets the device come with both, once however often it is asked', async () => {
       await Promise.all([accept('AA02'), accept('AA02')]);
       await accept('AA02');
-      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01', 'AA02'] });
+      expect(onBroker()).toMatchObject({ certificateSerials: ['AA01', 'AA02'] });
       const session = admin.connect({ key: { kind: 'device', id: deviceId }, certificateSerial: 'AA02' });
       expect(session?.may('subscribe', `${homeId}/gw/kitchen/socket/${deviceId}`)).toBe(true);
     });
@@ -337,7 +417,7 @@ describe('the topic generator', () => {
       await admit({ onboardingId: second, serialNumber: 'BB02' });
       await accept('BB03', 'BB02');
       await withdraw(second);
-      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+      expect(onBroker()).toMatchObject({ certificateSerials: ['AA01'] });
     });
 
     it('keeps it when the one that it renews is revoked, but renews none that is', async () => {
@@ -386,7 +466,7 @@ describe('the topic generator', () => {
       await admit({ onboardingId: second, serialNumber: 'BB02' });
       await withdraw(second);
       await assign('kitchen');
-      expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+      expect(onBroker()).toMatchObject({ certificateSerials: ['AA01'] });
     });
 
     it('knows nothing of what it never admitted', async () => {
@@ -424,7 +504,7 @@ describe('the topic generator', () => {
       await revoke();
       expect(onBroker()).toBeUndefined();
       await admit({ onboardingId: second, homeId: `${homeId}-b`, serialNumber: 'BB02' });
-      expect(onBroker()).toMatchObject({ homeId: `${homeId}-b`, groupIds: [], certificateSerials: ['BB02'] });
+      expect(onBroker()).toMatchObject({ homeId: `${homeId}-b`, certificateSerials: ['BB02'] });
     });
   });
 
@@ -462,6 +542,6 @@ describe('the topic generator', () => {
     admin = new FakeBrokerAdmin();
     service = await start();
     await waitFor(() => onBroker());
-    expect(onBroker()).toMatchObject({ groupIds: ['kitchen'], certificateSerials: ['AA01'] });
+    expect(onBroker()).toMatchObject({ certificateSerials: ['AA01'] });
   });
 });

@@ -2,6 +2,7 @@ import type { ControllerPrincipal, DevicePrincipal, Principal, PrincipalKey } fr
 import type { PrincipalSource } from '@mqtt2go/ports';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { ControllerSecrets } from '../controllers/controller-secrets.js';
 
 const pageSize = 1_000;
 
@@ -21,6 +22,7 @@ interface ControllerRow {
   readonly password_iterations: number;
   readonly password_salt: string;
   readonly password_hash: string;
+  readonly password_sealed: Buffer | null;
 }
 
 const selectDevices = `
@@ -31,13 +33,16 @@ const selectDevices = `
   FROM topic_generator.device d`;
 
 const selectControllers = `
-  SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash
+  SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed
   FROM topic_generator.controller`;
 
 /** Who is to be on the home broker, by the database: devices that have a certificate, and controllers. */
 @Injectable()
 export class HomePrincipals implements PrincipalSource {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly secrets: ControllerSecrets,
+  ) {}
 
   async load(keys: readonly PrincipalKey[]): Promise<readonly Principal[]> {
     const deviceIds = keys.flatMap(({ kind, id }) => (kind === 'device' ? [id] : []));
@@ -90,6 +95,7 @@ export class HomePrincipals implements PrincipalSource {
         salt: row.password_salt,
         hash: row.password_hash,
       },
+      ...(row.password_sealed && { secret: this.secrets.open(row.username, row.password_sealed) }),
     }));
   }
 }

@@ -3,11 +3,12 @@ import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn } from 'typ
 import { Gateway } from '../homes/gateway.entity.js';
 import { schema } from '../schema.js';
 
-/** An app that may act on a home. Its password is known to whoever asked for it only. */
+/** An app that may act on a home. */
 @Entity({ schema, name: 'controller' })
 @Index('controller_gateway_idx', ['homeId', 'gatewayId'])
 export class Controller {
-  @PrimaryColumn({ name: 'username', type: 'varchar', length: 64, primaryKeyConstraintName: 'controller_pk' })
+  /** `<name>@<home>`; one from before that has no `@` in it. */
+  @PrimaryColumn({ name: 'username', type: 'varchar', length: 129, primaryKeyConstraintName: 'controller_pk' })
   username: string;
 
   @Column({ name: 'home_id', type: 'varchar', length: 64 })
@@ -29,6 +30,10 @@ export class Controller {
   /** base64 */
   @Column({ name: 'password_hash', type: 'varchar', length: 128 })
   passwordHash: string;
+
+  /** The password itself, see ControllerSecrets; null for one from before it was kept. */
+  @Column({ name: 'password_sealed', type: 'bytea', nullable: true })
+  passwordSealed: Buffer | null;
 
   @ManyToOne(() => Gateway, { onDelete: 'CASCADE' })
   @JoinColumn([

@@ -2,7 +2,6 @@ import { openDataSource } from '@mqtt2go/persistence';
 import { silentLogger, waitFor } from '@mqtt2go/testing';
 import type { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HomePrincipals } from '../access/home-principals.js';
 import { entities } from '../entities.js';
 import { migrations } from '../migrations/index.js';
 import { schema } from '../schema.js';
@@ -17,7 +16,7 @@ describe('changes of one device at once', () => {
 
   const onBroker = (deviceId: string) => stand.admin.principals.get(`device/${deviceId}`);
   const stored = async (deviceId: string) =>
-    (await new HomePrincipals(dataSource).load([{ kind: 'device', id: deviceId }])).at(0);
+    (await stand.principals(dataSource).load([{ kind: 'device', id: deviceId }])).at(0);
   const refusalOf = (work: Promise<unknown>) => work.catch((error: unknown) => error);
   const someoneWaits = () =>
     waitFor(async () => {

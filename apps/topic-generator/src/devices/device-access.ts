@@ -68,11 +68,13 @@ export class DeviceAccess {
     // Throws before anything is stored.
     for (const groupId of groups) topics.device.filter({ groupId });
     return this.copy.change({ kind: 'device', id: deviceId }, async () => {
-      const principal = await this.newDevices.name(deviceId, groups);
-      const { homeId, gatewayId, deviceType } = principal ?? (await this.nameAgain(deviceId, groups));
+      const named = await this.newDevices.name(deviceId, groups);
+      const { homeId, gatewayId, deviceType } = named ?? (await this.nameAgain(deviceId, groups));
       return {
         answer: groups.map((groupId) => topics.device.build({ homeId, gatewayId, groupId, deviceType, deviceId })),
-        principal: principal ?? 'unknown',
+        // What the broker knows of a device holds in whatever group it is. One that was named before is told again, for
+        // this may repeat a naming of which the broker has not heard.
+        principal: named?.isMoved === false ? 'unchanged' : 'unknown',
       };
     });
   }

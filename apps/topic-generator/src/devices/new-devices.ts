@@ -5,11 +5,13 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Admission } from './device-records.js';
 
-interface NamedRow {
-  readonly home_id: string;
-  readonly gateway_id: string;
-  readonly device_type: string;
-  readonly serial_numbers: string[];
+/** A device in its first groups. */
+export interface NamedDevice {
+  readonly homeId: string;
+  readonly gatewayId: string;
+  readonly deviceType: string;
+  /** True if it was admitted to another gateway, or as another type, than it is named for. */
+  readonly isMoved: boolean;
 }
 
 /**
@@ -60,12 +62,12 @@ export class NewDevices {
    * Puts a device in its first groups and completes its onboarding. Undefined, and nothing stored, if it has been
    * named before, or has a certificate of another onboarding.
    */
-  async name(deviceId: string, groupIds: readonly string[]): Promise<DevicePrincipal | undefined> {
+  async name(deviceId: string, groupIds: readonly string[]): Promise<NamedDevice | undefined> {
     // A device's row is written by whoever admits another certificate: a row that is no longer the version that the
     // certificates were read with (xmin) is left alone. Only drops pass unseen, and count as made after this.
-    const [row] = await this.dataSource.query<NamedRow[]>(
+    const [named] = await this.dataSource.query<NamedDevice[]>(
       `WITH admitted AS MATERIALIZED (
-         SELECT d.device_id, d.xmin AS version, array_agg(c.serial_number ORDER BY c.serial_number) AS serial_numbers,
+         SELECT d.device_id, d.xmin AS version, d.gateway_id AS from_gateway, d.device_type AS from_type,
            (array_agg(c.gateway_id ORDER BY c.admitted_at DESC))[1] AS gateway_id,
            (array_agg(c.device_type ORDER BY c.admitted_at DESC))[1] AS device_type
          FROM topic_generator.device d
@@ -79,7 +81,8 @@ export class NewDevices {
            named_onboarding_id = d.pending_onboarding_id, pending_onboarding_id = NULL
          FROM admitted a
          WHERE d.device_id = a.device_id AND d.xmin = a.version AND d.pending_onboarding_id IS NOT NULL
-         RETURNING d.device_id, d.home_id, d.gateway_id, d.device_type, a.serial_numbers
+         RETURNING d.device_id, d.home_id, d.gateway_id, d.device_type,
+           (a.from_gateway, a.from_type) IS DISTINCT FROM (d.gateway_id, d.device_type) AS is_moved
        ), home_groups AS (
          INSERT INTO topic_generator.home_group (home_id, group_id)
          SELECT n.home_id, g.id FROM named n, unnest($2::varchar[]) AS g(id) ORDER BY g.id
@@ -89,18 +92,10 @@ export class NewDevices {
          SELECT n.device_id, g.id FROM named n, unnest($2::varchar[]) AS g(id)
          ON CONFLICT DO NOTHING
        )
-       SELECT n.home_id, n.gateway_id, n.device_type, n.serial_numbers
-       FROM named n`,
+       SELECT home_id AS "homeId", gateway_id AS "gatewayId", device_type AS "deviceType", is_moved AS "isMoved"
+       FROM named`,
       [deviceId, groupIds],
     );
-    if (row === undefined) return undefined;
-    return {
-      kind: 'device',
-      id: deviceId,
-      homeId: row.home_id,
-      gatewayId: row.gateway_id,
-      deviceType: row.device_type,
-      certificateSerials: row.serial_numbers,
-    };
+    return named;
   }
 }

@@ -1,4 +1,5 @@
 import { HomesDevicesControllers1767225600000 } from './1767225600000-homes-devices-controllers.js';
+import { ControllerNamesAndSecrets1767398400000 } from './1767398400000-controller-names-and-secrets.js';
 
 /** In the order in which they run. */
-export const migrations = [HomesDevicesControllers1767225600000];
+export const migrations = [HomesDevicesControllers1767225600000, ControllerNamesAndSecrets1767398400000];

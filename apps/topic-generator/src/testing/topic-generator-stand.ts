@@ -1,4 +1,5 @@
 import { Bus, topicGenerator } from '@mqtt2go/messaging';
+import { createEncryptionKey, SecretBox } from '@mqtt2go/pki';
 import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
 import type { ServiceHandle } from '@mqtt2go/runtime';
 import {
@@ -9,7 +10,10 @@ import {
   type TestDatabase,
   waitFor,
 } from '@mqtt2go/testing';
+import type { DataSource } from 'typeorm';
 import type { z } from 'zod';
+import { HomePrincipals } from '../access/home-principals.js';
+import { ControllerSecrets } from '../controllers/controller-secrets.js';
 import { startTopicGenerator, type TopicGeneratorDeps } from '../start-topic-generator.js';
 
 export const homeId = 'home-1';
@@ -18,6 +22,7 @@ export const onboardingIds = ['00000000-0000-4000-8000-000000000001', '00000000-
 /** A topic generator on a real database, with a home that has the gateways `gw` and `gw2`. */
 export class TopicGeneratorStand {
   readonly admin = new FakeBrokerAdmin();
+  readonly encryptionKey = createEncryptionKey();
   service: ServiceHandle;
   bus: Bus;
 
@@ -50,6 +55,7 @@ export class TopicGeneratorStand {
       databaseUrl: this.database.url,
       busLink: this.broker.link('topic-generator'),
       brokerAdmin: this.admin,
+      encryptionKey: this.encryptionKey,
       controllerUrl: 'wss://home.example:8884',
       ...changes,
     });
@@ -60,6 +66,11 @@ export class TopicGeneratorStand {
     await this.service.stop();
     await this.broker.close();
     await this.database.drop();
+  }
+
+  /** What the database says is to be on the broker. */
+  principals(dataSource: DataSource): HomePrincipals {
+    return new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(this.encryptionKey)));
   }
 
   async admit(

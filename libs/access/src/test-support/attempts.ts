@@ -24,14 +24,14 @@ export const plug: DevicePrincipal = {
 const password = { algorithm: 'pbkdf2-sha512', iterations: 1, salt: '', hash: '' } as const;
 export const administrator: ControllerPrincipal = {
   kind: 'controller',
-  id: 'phone-1',
+  id: 'phone-1@home-1',
   homeId: 'home-1',
   gatewayId: 'gw-1',
   role: 'administrator',
   password,
 };
-export const member: ControllerPrincipal = { ...administrator, id: 'phone-2', role: 'family_member' };
-export const guest: ControllerPrincipal = { ...administrator, id: 'phone-3', role: 'guest' };
+export const member: ControllerPrincipal = { ...administrator, id: 'phone-2@home-1', role: 'family_member' };
+export const guest: ControllerPrincipal = { ...administrator, id: 'phone-3@home-1', role: 'guest' };
 export const joining: ActivationPrincipal = {
   kind: 'activation',
   id: 'plug-1',

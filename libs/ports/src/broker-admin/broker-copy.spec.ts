@@ -200,6 +200,15 @@ describe('BrokerCopy', () => {
     expect(broker.copy.size).toBe(0);
   });
 
+  it('tells and asks nothing of a change that leaves the principal as it was', async () => {
+    const truth = new Truth();
+    const broker = new SlowBroker();
+    truth.rows.set('lamp', activation('lamp', 'A'));
+    const copy = new BrokerCopy(broker, truth, { hasReplicas: true });
+    expect(await copy.change(key, async () => ({ answer: 'named', principal: 'unchanged' }))).toBe('named');
+    expect([broker.copy.size, truth.loads]).toEqual([0, 0]);
+  });
+
   it('waits for a rebuild that runs when it stops', async () => {
     const truth = new Truth();
     const broker = new SlowBroker();

@@ -9,8 +9,11 @@ export interface PrincipalSource {
   all(): AsyncIterable<Principal>;
 }
 
-/** What a change has made of a principal; `unknown` where only reading it anew can tell. */
-export type ChangedPrincipal = Principal | 'absent' | 'unknown';
+/**
+ * What a change has made of a principal: `unknown` where only reading it anew can tell; `unchanged` where the broker has
+ * been told all there is to know.
+ */
+export type ChangedPrincipal = Principal | 'absent' | 'unchanged' | 'unknown';
 
 export interface BrokerCopyOptions {
   /** Other processes change the same principals: each is read back after it was written, for it may have changed. */
@@ -81,7 +84,7 @@ export class BrokerCopy {
   ): Promise<T> {
     return this.#inTurn([key], async (turn) => {
       const { answer, principal } = await work();
-      await this.#settle(turn, principal);
+      if (principal !== 'unchanged') await this.#settle(turn, principal);
       return answer;
     });
   }
@@ -118,7 +121,7 @@ export class BrokerCopy {
   }
 
   /** Writes what is committed by now. A rebuild that begins after this reads it by itself. */
-  async #settle(turn: Turn, changed: ChangedPrincipal = 'unknown'): Promise<void> {
+  async #settle(turn: Turn, changed: Exclude<ChangedPrincipal, 'unchanged'> = 'unknown'): Promise<void> {
     for (const touched of this.#duringRebuilds) for (const key of turn.keys) touched.set(nameOf(key), key);
     let open = turn.keys;
     let wanted = changed === 'unknown' ? await this.#load(open) : named(changed === 'absent' ? [] : [changed]);
