@@ -142,9 +142,54 @@ describe('at the door, without a certificate', () => {
     expect(await refusal({ username: 'provisioning', password: '' })).toBe(badPassword);
   });
 
+  it('knows users by their home, and those from before that by their names', async () => {
+    const one = await stage.addController('tablet@home-1');
+    const other = await stage.addController('tablet@home-2', { homeId: 'home-2' });
+    expect(await refusal({ ...one, password: other.password ?? '' })).toBe(badPassword);
+    expect(await refusal({ username: 'tablet', password: 'tablet' })).toBe(badPassword);
+    const client = await stage.connect(other);
+    expect(await subscribes(client, 'home-2/#')).toBe(true);
+    expect(await subscribes(client, 'home-1/#')).toBe(false);
+    const old = await stage.connect(await stage.addController('old-tablet'));
+    expect(await subscribes(old, 'home-1/#')).toBe(true);
+  });
+
+  it.each(['tablet@home-1/x', '@home-1', 'tablet@', 'a@b@c', 'tablet@home-1\u0000', '+', '', 'x'.repeat(200)])(
+    'takes no user name like %j, with which a session could be named as another’s',
+    async (username) => {
+      expect(await refusal({ username, password: 'x', clientId: 'x' })).not.toBe('let in');
+    },
+  );
+
   it('does not take a service’s certificate at the devices’ door', async () => {
     expect(await refusal(await certificates.service('provisioning'))).toBe(notAuthorized);
   });
+
+  it.each(['provisioning', 'topic-generator', 'operator'])(
+    'gives a device that is called %s no service’s rights',
+    async (id) => {
+      const service = stage.service('provisioning');
+      const heard = collect(service);
+      expect(await subscribes(service, '+/topics')).toBe(true);
+      const client = await stage.connect(await stage.addDevice(id));
+      for (const filter of [
+        '+/topics',
+        '+/+/add_device',
+        'home-1/gw-1/add_device',
+        '$CONTROL/mqtt2go-access/v1/response',
+      ]) {
+        expect(await subscribes(client, filter)).toBe(false);
+      }
+      const order = JSON.stringify({ id: '1', commands: [{ command: 'remove', keys: [{ kind: 'device', id }] }] });
+      await client.publishAsync('$CONTROL/mqtt2go-access/v1', order, { qos: 1 });
+      await client.publishAsync('victim/topics', 'forged', { qos: 1 });
+      await client.publishAsync(`${id}/topics`, 'mine', { qos: 1 });
+      expect((await heard.first(1)).map(({ topic }) => topic)).toEqual([`${id}/topics`]);
+      // The service of that name goes on as the service, and the device as the device.
+      expect(await subscribes(service, '+/+/add_device')).toBe(true);
+      expect(await subscribes(client, `${id}/topics`)).toBe(true);
+    },
+  );
 });
 
 describe('sessions', () => {
@@ -170,18 +215,19 @@ describe('sessions', () => {
   });
 
   it('keep what came while their client was away, by the rights it has when it is back', async () => {
-    const credentials = await stage.addDevice('sleeper', { groupIds: ['kitchen', 'hall'] });
+    const credentials = await stage.addDevice('sleeper');
     const app = await stage.connect(await stage.addController('sleeper-app'));
+    const provisioning = stage.service('provisioning');
     const before = await stage.connect({ ...credentials, clean: false });
-    expect(await subscribes(before, 'home-1/gw-1/kitchen/socket/sleeper')).toBe(true);
-    expect(await subscribes(before, 'home-1/gw-1/hall/socket/sleeper')).toBe(true);
+    expect(await subscribes(before, 'sleeper/topics')).toBe(true);
+    expect(await subscribes(before, 'home-1/gw-1/+/socket/sleeper')).toBe(true);
     await before.endAsync();
     await app.publishAsync('home-1/gw-1/hall/socket/sleeper', 'not any more', { qos: 1 });
-    await app.publishAsync('home-1/gw-1/kitchen/socket/sleeper', 'on', { qos: 1 });
-    await stage.addDevice('sleeper', { groupIds: ['kitchen'] });
+    await provisioning.publishAsync('sleeper/topics', 'on', { qos: 1 });
+    await stage.addDevice('sleeper', { gatewayId: 'gw-2' });
     const after = await stage.connect({ ...credentials, clean: false, manualConnect: false });
     const got = collect(after);
-    await app.publishAsync('home-1/gw-1/kitchen/socket/sleeper', 'off', { qos: 1 });
+    await provisioning.publishAsync('sleeper/topics', 'off', { qos: 1 });
     expect((await got.first(2)).map(({ payload }) => payload)).toEqual(['on', 'off']);
   });
 });
@@ -221,15 +267,15 @@ describe('messages', () => {
   });
 
   it('stop at once for a subscription that is no longer its owner’s', async () => {
-    const credentials = await stage.addDevice('moved', { groupIds: ['kitchen', 'hall'] });
+    const credentials = await stage.addDevice('moved');
     const client = await stage.connect(credentials);
     const heard = collect(client);
     await subscribes(client, 'home-1/gw-1/hall/socket/moved');
-    await subscribes(client, 'home-1/gw-1/kitchen/socket/moved');
-    await stage.admin.put([device('moved', { groupIds: ['kitchen'] })]);
+    await stage.admin.put([device('moved', { gatewayId: 'gw-2' })]);
+    await subscribes(client, 'home-1/gw-2/hall/socket/moved');
     const app = await stage.connect(await stage.addController('mover'));
     await app.publishAsync('home-1/gw-1/hall/socket/moved', 'secret', { qos: 1 });
-    await app.publishAsync('home-1/gw-1/kitchen/socket/moved', 'fine', { qos: 1 });
+    await app.publishAsync('home-1/gw-2/hall/socket/moved', 'fine', { qos: 1 });
     expect((await heard.first(1)).map(({ payload }) => payload)).toEqual(['fine']);
   });
 
@@ -270,7 +316,7 @@ describe('messages', () => {
       expect(await subscribes(provisioning, filter)).toBe(true);
     }
     expect(await subscribes(provisioning, '#')).toBe(false);
-    const client = await stage.connect(await stage.addDevice('new', { groupIds: [] }));
+    const client = await stage.connect(await stage.addDevice('new'));
     const answered = collect(client);
     await subscribes(client, 'new/topics');
     await client.publishAsync('new/topics', 'GET', { qos: 1 });

@@ -56,7 +56,7 @@ export class Stage {
   }
 
   service(name: 'provisioning' | 'discovery' | 'topic-generator'): MqttClient {
-    const client = inProcess(() => this.broker, name);
+    const client = inProcess(() => this.broker, name, `test-${this.clients.length}`);
     this.clients.push(client);
     return client;
   }
