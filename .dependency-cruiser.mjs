@@ -56,7 +56,7 @@ const never = '^$';
 const oneOf = (paths) => (paths.length === 0 ? never : paths.join('|'));
 
 const tests = [
-  String.raw`\.(spec|e2e)\.ts$`,
+  String.raw`\.(spec|e2e|system)\.ts$`,
   '^apps/[^/]+/test/',
   '^libs/testing/',
   // Helpers of one package's own tests.
@@ -141,7 +141,7 @@ export default {
       severity: 'error',
       from: { path: '^(apps|libs|plugins)/', pathNot: `${tests}|${suites}` },
       to: {
-        path: '^libs/testing/|^libs/[^/]+/src/testing\\.ts$|node_modules/(vitest|fast-check|ajv|ajv-formats|jsqr|pngjs|@asyncapi)/',
+        path: '^libs/testing/|^libs/[^/]+/src/testing\\.ts$|node_modules/(vitest|fast-check|testcontainers|ajv|ajv-formats|jsqr|pngjs|@asyncapi)/',
       },
     },
     {

@@ -45,6 +45,20 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      {
+        ...shared,
+        test: {
+          ...habits,
+          // The platform in containers, and what can happen to it. tools/test.mjs leaves it out where there is no Docker.
+          name: 'system',
+          include: ['{libs,apps}/**/*.system.ts'],
+          globalSetup: ['./libs/testing/src/system-setup.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });

@@ -9,6 +9,7 @@ export const programs = Object.freeze({
   provisioning: 'apps/provisioning/src/main.ts',
   'certificate-authority': 'apps/certificate-authority/src/main.ts',
   'topic-generator': 'apps/topic-generator/src/main.ts',
+  initialise: 'apps/gateway/src/initialise/main.ts',
   cli: 'apps/cli/src/main.ts',
   bench: 'apps/bench/src/main.ts',
 });
@@ -43,7 +44,7 @@ function walk(folder, add) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
       if (!skipped.has(entry.name)) walk(path, add);
-    } else if (/\.(ts|json)$/.test(entry.name) && !/\.(spec|e2e)\.ts$/.test(entry.name)) {
+    } else if (/\.(ts|json)$/.test(entry.name) && !/\.(spec|e2e|system)\.ts$/.test(entry.name)) {
       add(path);
     }
   }

@@ -1,4 +1,5 @@
 export { Clock, FakeClock } from '@mqtt2go/ports';
+export * from './containers/index.js';
 export * from './database-cluster.js';
 export * from './loggers.js';
 export * from './statements.js';

@@ -1,12 +1,16 @@
 import pg from 'pg';
 import { vi } from 'vitest';
 
-/** The SQL of every statement that goes to a database from this process while `work` runs. */
+/**
+ * The SQL of every statement that goes to a database from this process while `work` runs; but for those that are marked as
+ * `background`, which no work waits for.
+ */
 export async function statementsDuring(work: () => Promise<unknown>): Promise<string[]> {
   const query = vi.spyOn(pg.Client.prototype, 'query');
   try {
     await work();
-    return query.mock.calls.map(([statement]: unknown[]) => sqlOf(statement));
+    const statements = query.mock.calls.map(([statement]: unknown[]) => sqlOf(statement));
+    return statements.filter((sql) => !sql.startsWith('/* background */'));
   } finally {
     query.mockRestore();
   }
