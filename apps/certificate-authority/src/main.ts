@@ -1,10 +1,7 @@
 import 'reflect-metadata';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { loadServiceConfig, type ServiceConfig } from '@mqtt2go/config';
-import { tlsLink } from '@mqtt2go/messaging';
+import { loadServiceConfig, readServiceFiles, requireEncryptionKey } from '@mqtt2go/config';
 import { SystemClock } from '@mqtt2go/ports';
-import { Mqtt2goError } from '@mqtt2go/protocol';
+import { openBrokers } from '@mqtt2go/profiles';
 import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { initialiseDeployment } from './deployment/initialise-deployment.js';
 import { startCertificateAuthority } from './start-certificate-authority.js';
@@ -22,22 +19,27 @@ else {
 
 async function serve(): Promise<Running> {
   const config = loadServiceConfig(process.env);
+  const { databaseUrl } = config;
   const log = createLogger(config.log);
-  const { ca, cert, key } = await readTlsFiles(config.tlsDir);
-  const { databaseUrl, busUrl } = config;
-  const encryptionKey = encryptionKeyOf(config);
+  const clock = new SystemClock();
+  const encryptionKey = requireEncryptionKey(config);
+  const files = await readServiceFiles(config.tlsDir, name);
+  const brokers = openBrokers({ config, service: name, files, clock, log });
+  const { link: busLink, sharing } = brokers.bus;
   return serveService({
     name,
     log,
+    healthHost: config.healthBind,
     healthPort: config.ports.health,
-    needs: { database: databaseUrl, bus: busUrl },
+    needs: { database: databaseUrl, ...brokers.needs() },
     start: () =>
       startCertificateAuthority({
         log,
-        clock: new SystemClock(),
+        clock,
         databaseUrl,
         encryptionKey,
-        busLink: tlsLink({ url: busUrl, ca, cert, key, clientId: name }),
+        busLink,
+        sharedBus: sharing !== undefined,
       }),
   });
 }
@@ -46,35 +48,8 @@ async function initialise(): Promise<Running> {
   const config = loadServiceConfig(process.env);
   const { databaseUrl, tlsDir, publicHost } = config;
   const log = createLogger(config.log);
-  const encryptionKey = encryptionKeyOf(config);
+  const encryptionKey = requireEncryptionKey(config);
   await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock: new SystemClock(), log });
   log.info({ tlsDir }, 'the deployment is initialised');
   return { stop: async () => undefined };
-}
-
-function encryptionKeyOf({ encryptionKey }: ServiceConfig): Uint8Array {
-  if (encryptionKey === undefined) {
-    throw new Mqtt2goError(
-      'configuration_invalid',
-      'neither MQTT2GO_KEY nor MQTT2GO_KEY_FILE is set; one of them has to give 32 bytes in base64',
-    );
-  }
-  return encryptionKey;
-}
-
-async function readTlsFiles(tlsDir: string): Promise<{ ca: string; cert: string; key: string }> {
-  const read = (...path: string[]) => readFile(join(tlsDir, ...path), 'utf8');
-  try {
-    const [ca, cert, key] = await Promise.all([
-      read('services-ca.crt'),
-      read('services', `${name}.crt`),
-      read('services', `${name}.key`),
-    ]);
-    return { ca, cert, key };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Mqtt2goError('configuration_invalid', `MQTT2GO_TLS_DIR: ${reason}; '${name} initialise' writes it`, {
-      cause,
-    });
-  }
 }

@@ -76,7 +76,11 @@ export class DiscoveryModule {
           provide: ActivationTraffic,
           useFactory: (waiting: WaitingActivations, desk: BrokerDataDesk, metrics: ActivationMetrics) =>
             new ActivationTraffic({
-              traffic: new DeviceTraffic(activationLink, { clientId: 'activation', log }),
+              traffic: new DeviceTraffic(activationLink, {
+                clientId: 'activation',
+                log,
+                sharing: deps.activationSharing,
+              }),
               revisions: plugins.revisions,
               waiting,
               desk,

@@ -1,4 +1,4 @@
-import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
+import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
@@ -34,6 +34,8 @@ export interface DiscoveryDeps {
   readonly rest: RestListener;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /** How the activation broker's messages are shared with other replicas; not at all by default. */
+  readonly activationSharing?: Sharing | undefined;
   /**
    * Other processes of the service change the same database, so that what a broker was told is read back each time.
    * As `sharedBus` by default.

@@ -1,3 +1,4 @@
+import { AuditModule } from '@mqtt2go/audit';
 import { BusModule, DeviceTraffic } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
@@ -32,11 +33,12 @@ import type { ProvisioningDeps } from './start-provisioning.js';
 import { DeviceTopicsDesk } from './topics/device-topics.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
+import { Refusals } from './traffic/refusals.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class ProvisioningModule {
   static forRoot(deps: ProvisioningDeps, registry: Registry): DynamicModule {
-    const { log, databaseUrl, poolSize, busLink, homeLink, sharedSubscriptions = false } = deps;
+    const { log, databaseUrl, poolSize, busLink, homeLink } = deps;
     return {
       module: ProvisioningModule,
       imports: [
@@ -49,6 +51,7 @@ export class ProvisioningModule {
           ...(poolSize === undefined ? {} : { poolSize }),
         }),
         BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
+        AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
       controllers: [FactoryController, OnboardingController],
       providers: [
@@ -61,8 +64,7 @@ export class ProvisioningModule {
         },
         {
           provide: DeviceTraffic,
-          useFactory: () =>
-            new DeviceTraffic(homeLink, { log, ...(sharedSubscriptions ? { sharedGroup: 'provisioning' } : {}) }),
+          useFactory: () => new DeviceTraffic(homeLink, { log, sharing: deps.homeSharing }),
         },
         { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
@@ -90,6 +92,7 @@ export class ProvisioningModule {
         Naming,
         DeviceTopicsDesk,
         HomeReplies,
+        Refusals,
         HomeTraffic,
         ProvisioningRuntime,
       ],

@@ -1,4 +1,4 @@
-import { type BrokerLink, BusServer, DeviceTraffic } from '@mqtt2go/messaging';
+import { type BrokerLink, BusServer, DeviceTraffic, type Sharing } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
@@ -24,8 +24,10 @@ export interface ProvisioningDeps {
   readonly encryptionKey: Uint8Array;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
   readonly plugins: { readonly revisions: RevisionRegistry };
-  /** Share messages and requests with other replicas; needs brokers with shared subscriptions. */
-  readonly sharedSubscriptions?: boolean;
+  /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
+  readonly sharedBus?: boolean;
+  /** How the home broker's messages are shared with other replicas; not at all by default. */
+  readonly homeSharing?: Sharing | undefined;
   /** Called after each transition's commit, before anything that follows from it. */
   readonly onPersisted?: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void;
 }
@@ -36,14 +38,14 @@ export interface ProvisioningDeps {
  * @throws Mqtt2goError `unavailable` without the database; `forbidden` when a broker refuses a subscription
  */
 export async function startProvisioning(deps: ProvisioningDeps): Promise<ServiceHandle> {
-  const { log, busLink, sharedSubscriptions = false } = deps;
+  const { log, busLink, sharedBus = false } = deps;
   const registry = createRegistry('provisioning');
   return startNestService({
     name: 'provisioning',
     module: ProvisioningModule.forRoot({ ...deps, log: log.child({ service: 'provisioning' }) }, registry),
     log,
     registry,
-    strategies: [new BusServer({ link: busLink, service: 'provisioning', shared: sharedSubscriptions })],
+    strategies: [new BusServer({ link: busLink, service: 'provisioning', shared: sharedBus })],
     checks: (app) => {
       const traffic = app.get(DeviceTraffic);
       return [

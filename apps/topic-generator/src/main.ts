@@ -1,11 +1,7 @@
 import 'reflect-metadata';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { AedesBrokerAdmin } from '@mqtt2go/broker-admin-aedes';
-import { loadServiceConfig, requireEncryptionKey } from '@mqtt2go/config';
-import { tlsLink } from '@mqtt2go/messaging';
+import { loadServiceConfig, readServiceFiles, requireEncryptionKey } from '@mqtt2go/config';
 import { SystemClock } from '@mqtt2go/ports';
-import { Mqtt2goError } from '@mqtt2go/protocol';
+import { openBrokers } from '@mqtt2go/profiles';
 import { createLogger, type Running, runMain, serveService } from '@mqtt2go/runtime';
 import { startTopicGenerator } from './start-topic-generator.js';
 
@@ -15,56 +11,44 @@ runMain(name, serve);
 
 async function serve(): Promise<Running> {
   const config = loadServiceConfig(process.env);
-  const { databaseUrl, busUrl, homeBrokerUrl, publicHost, ports } = config;
+  const { databaseUrl } = config;
   const log = createLogger(config.log);
-  const encryptionKey = requireEncryptionKey(config);
-  const tls = await readTlsFiles(config.tlsDir);
-  const link = (url: string) => tlsLink({ url, ...tls, clientId: name });
-  const started: (() => Promise<unknown>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const each of started.splice(0).reverse()) await each();
-  };
+  const clock = new SystemClock();
+  const encryptionKey = Buffer.from(requireEncryptionKey(config)).toString('base64');
+  const files = await readServiceFiles(config.tlsDir, name);
+  const brokers = openBrokers({ config, service: name, files, clock, log });
   try {
-    const brokerAdmin = new AedesBrokerAdmin(link(homeBrokerUrl));
-    started.push(() => brokerAdmin.close());
+    const { link: busLink, sharing } = brokers.bus;
+    const [home] = await brokers.homeAdmins();
+    if (home === undefined) throw new Error('unreachable: a configuration has a home broker');
     const service = await serveService({
       name,
       log,
-      healthPort: ports.health,
-      needs: { database: databaseUrl, bus: busUrl, 'home broker': homeBrokerUrl },
+      healthHost: config.healthBind,
+      healthPort: config.ports.health,
+      needs: { database: databaseUrl, ...brokers.needs('home') },
       start: () =>
         startTopicGenerator({
           log,
-          clock: new SystemClock(),
+          clock,
           databaseUrl,
-          busLink: link(busUrl),
-          brokerAdmin,
-          encryptionKey: Buffer.from(encryptionKey).toString('base64'),
-          controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+          busLink,
+          brokerAdmin: home.admin,
+          encryptionKey,
+          controllerUrl: home.controllerUrl,
+          sharedBus: sharing !== undefined,
           // Whether there are others, a process does not know.
           hasReplicas: true,
         }),
     });
-    started.push(() => service.stop());
+    return {
+      async stop() {
+        await service.stop();
+        await brokers.close();
+      },
+    };
   } catch (error) {
-    await stop();
+    await brokers.close();
     throw error;
-  }
-  return { stop };
-}
-
-/** The service's own certificate, and the CA of the brokers' doors for services. */
-async function readTlsFiles(tlsDir: string): Promise<{ ca: string; cert: string; key: string }> {
-  const read = (...path: string[]) => readFile(join(tlsDir, ...path), 'utf8');
-  try {
-    const [ca, cert, key] = await Promise.all([
-      read('services-ca.crt'),
-      read('services', `${name}.crt`),
-      read('services', `${name}.key`),
-    ]);
-    return { ca, cert, key };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Mqtt2goError('configuration_invalid', `MQTT2GO_TLS_DIR: ${reason}`, { cause });
   }
 }

@@ -1,0 +1,154 @@
+import type { ServiceName } from '@mqtt2go/access';
+import type {
+  AccessBrokerConfig,
+  BrokerKind,
+  BusBrokerConfig,
+  HomeBrokerConfig,
+  ServiceConfig,
+  ServiceFiles,
+} from '@mqtt2go/config';
+import { type BrokerLink, type Sharing, tlsLink } from '@mqtt2go/messaging';
+import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import type { Logger } from 'pino';
+import { openBrokerAdmin } from './open-broker-admin.js';
+
+export interface OpenBrokersOptions {
+  readonly config: Pick<ServiceConfig, 'brokers' | 'replica' | 'replicas' | 'bind'>;
+  /** Who comes to the brokers. */
+  readonly service: ServiceName;
+  readonly files: ServiceFiles;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A way to a broker, and how the service's replicas share what comes from it. */
+export interface OpenBroker {
+  readonly link: BrokerLink;
+  /** Undefined where the broker cannot have messages shared: one process of the service at a time. */
+  readonly sharing: Sharing | undefined;
+}
+
+export interface OpenHomeBroker extends OpenBroker {
+  readonly name: string;
+  /** What devices are told to connect to. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A home broker with its access, and what controllers are told. */
+export interface AdministeredHomeBroker {
+  readonly name: string;
+  readonly admin: BrokerAdmin;
+  readonly controllerUrl: string;
+  readonly controllerWebSocketUrl: string | undefined;
+}
+
+/** The brokers as one service sees them. Nothing is connected before it is asked for. */
+export class ServiceBrokers {
+  private readonly closers: (() => Promise<unknown>)[] = [];
+
+  constructor(private readonly options: OpenBrokersOptions) {}
+
+  get bus(): OpenBroker {
+    return this.open(this.options.config.brokers.bus);
+  }
+
+  get activation(): OpenBroker {
+    return this.open(this.options.config.brokers.activation);
+  }
+
+  /** One at least. */
+  get home(): readonly OpenHomeBroker[] {
+    return this.options.config.brokers.home.map((broker) => {
+      const { name, host, port } = broker;
+      return { name, host, port, ...this.open(broker) };
+    });
+  }
+
+  /** Connects to the activation broker's access; for the one service that keeps it. */
+  async activationAdmin(): Promise<BrokerAdmin> {
+    return this.admin(this.options.config.brokers.activation, 'activation', 'activation');
+  }
+
+  /** Connects to the home brokers' access; for the one service that keeps it. */
+  async homeAdmins(): Promise<readonly AdministeredHomeBroker[]> {
+    const administered = async (broker: HomeBrokerConfig): Promise<AdministeredHomeBroker> => {
+      const { name, controllerUrl, controllerWebSocketUrl } = broker;
+      return { name, admin: await this.admin(broker, 'home', name), controllerUrl, controllerWebSocketUrl };
+    };
+    return Promise.all(this.options.config.brokers.home.map(administered));
+  }
+
+  /**
+   * What the service cannot do without, by name: URLs of which one has to answer. For its health while it starts.
+   * Of several home brokers, none is needed by all homes.
+   */
+  needs(...roles: readonly ('activation' | 'home')[]): Record<string, readonly string[]> {
+    const { bus, activation, home } = this.options.config.brokers;
+    return {
+      bus: bus.urls,
+      ...(roles.includes('activation') ? { 'activation broker': activation.urls } : {}),
+      ...(roles.includes('home')
+        ? Object.fromEntries(home.map(({ name, urls }) => [homeBrokerLabel(name), urls]))
+        : {}),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.closers.splice(0).map((close) => close()));
+  }
+
+  private open({ urls, ...broker }: BusBrokerConfig | AccessBrokerConfig): OpenBroker {
+    const { service, config } = this.options;
+    const canShare = hasSharedSubscriptions(broker.kind, 'management' in broker ? broker.management?.kind : undefined);
+    if (!canShare && config.replicas > 1) {
+      throw new Mqtt2goError(
+        'configuration_invalid',
+        `MQTT2GO_REPLICAS is ${config.replicas}, but the broker ${urls.join(', ')} cannot have messages shared; set it to 1`,
+      );
+    }
+    const { replica, replicas } = config;
+    return {
+      link: this.link(urls),
+      sharing: canShare ? { group: service, replica, handsOver: replicas > 1 } : undefined,
+    };
+  }
+
+  private async admin(broker: AccessBrokerConfig, role: 'home' | 'activation', name: string): Promise<BrokerAdmin> {
+    const { clock, log, config } = this.options;
+    const { admin, close } = await openBrokerAdmin({
+      broker,
+      role,
+      link: this.link(broker.urls),
+      clock,
+      log: log.child({ broker: name }),
+      bind: config.bind,
+    });
+    this.closers.push(close);
+    return admin;
+  }
+
+  private link(urls: readonly string[]): BrokerLink {
+    const { service, files } = this.options;
+    return tlsLink({ url: urls, ca: files.servicesCa, ...files.service, clientId: service });
+  }
+}
+
+/**
+ * The brokers of the configuration, by their kinds, for one service.
+ * @throws Mqtt2goError `configuration_invalid` where they are asked for what their kind cannot do
+ */
+export function openBrokers(options: OpenBrokersOptions): ServiceBrokers {
+  return new ServiceBrokers(options);
+}
+
+/** How a home broker is called in health and logs. */
+export function homeBrokerLabel(name: string): string {
+  return `home broker ${name}`;
+}
+
+/** Of MQTT 5 and, where brokers are kind, of 3.1.1. RabbitMQ's MQTT plugin has none. */
+function hasSharedSubscriptions(kind: BrokerKind, management: 'rabbitmq' | 'emqx' | undefined): boolean {
+  return kind === 'mosquitto' || (kind === 'http' && management === 'emqx');
+}
