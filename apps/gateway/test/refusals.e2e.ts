@@ -314,13 +314,55 @@ describe('what is refused, tried from outside', () => {
       expect(theirs.wire.heard.some(({ json }) => json.command_type === 'set')).toBe(false);
     });
 
-    it('a device that has no name yet on anything but its topics', async () => {
+    it('a device on anything in its own home but its own leaf, before it has a name and after', async () => {
+      const victim = await join(world, app, controller, await world.mint());
+      const theirs = victim.topics[0] ?? '';
+      const { deviceId } = await world.mint();
       const device = await world.mint();
       await request(controller, app, device);
       const data = await fetchBrokerData(world, device);
       const wire = await world.connectHome({ ...data, deviceId: device.deviceId });
-      expect(await wire.subscribe(`${app.homeId}/${app.gatewayId}/living/socket/${device.deviceId}`)).toBe(false);
-      expect(await wire.subscribe(`${device.deviceId}/topics`)).toBe(true);
+      const gateway = `${app.homeId}/${app.gatewayId}`;
+      const own = `${gateway}/living/socket/${device.deviceId}`;
+      const forbidden = [
+        theirs,
+        `${theirs}/#`,
+        `${gateway}/living/camera/${device.deviceId}`,
+        `${app.homeId}/other-gateway/living/socket/${device.deviceId}`,
+        `other-home/${app.gatewayId}/living/socket/${device.deviceId}`,
+        `${gateway}/living/socket/${device.deviceId}-2`,
+        `${gateway}/living/socket/${deviceId}`,
+        `${gateway}/living/socket/+`,
+        `${gateway}/living/+/${device.deviceId}`,
+        `${app.homeId}/+/living/socket/${device.deviceId}`,
+        `${gateway}/living/socket/${device.deviceId}/#`,
+        `${gateway}/#`,
+        addDeviceTopic(app),
+        `${deviceId}/topics`,
+        `+/topics`,
+      ];
+      const expectOwnOnly = async (): Promise<void> => {
+        for (const filter of forbidden) expect([filter, await wire.subscribe(filter)]).toEqual([filter, false]);
+        // None of these reaches anybody, while what it says on its own topic does.
+        for (const target of forbidden.filter((filter) => !/[+#]/.test(filter))) {
+          await wire.publish(target, { type: 'command', command_type: 'set', value: 'forged' }).catch(() => undefined);
+        }
+        for (const topics of [own, `${device.deviceId}/topics`]) expect(await wire.subscribe(topics)).toBe(true);
+      };
+      expect(await controller.subscribe(`${app.homeId}/#`)).toBe(true);
+      await expectOwnOnly();
+      await wire.publish(`${device.deviceId}/topics`, getDeviceTopics());
+      await controller.hear(
+        report('rename_device', (value) => (value as { device_id?: string }).device_id === device.deviceId),
+      );
+      await controller.publish(addDeviceTopic(app), renameDevice(device.deviceId));
+      await wire.hear(report('topics'));
+      await expectOwnOnly();
+      await wire.publish(own, { type: 'report', value: 'mine' });
+      await controller.hear(({ topic: heard, json }) => heard === own && json.value === 'mine');
+      for (const listener of [controller, victim.wire]) {
+        expect(listener.heard.filter(({ json }) => json.value === 'forged')).toEqual([]);
+      }
     });
 
     it('a controller on the add_device topic of another home', async () => {
@@ -333,6 +375,16 @@ describe('what is refused, tried from outside', () => {
       await neighbour.publish(addDeviceTopic(other), renameDevice('nobody'));
       await neighbour.hear(refusal('rename_device', 'unknown_device'));
       expect(neighbour.heard.some(({ json }) => JSON.stringify(json).includes(device.deviceId))).toBe(false);
+    });
+
+    it('a device that is called like a service, or like somebody’s user name', async () => {
+      for (const deviceId of ['provisioning', app.username.split('@')[0] ?? '']) {
+        const { wire } = await join(world, app, controller, await world.mint({ deviceId }));
+        for (const filter of ['+/topics', '+/+/add_device', addDeviceTopic(app), `${app.homeId}/#`, '$CONTROL/#']) {
+          expect([filter, await wire.subscribe(filter)]).toEqual([filter, false]);
+        }
+      }
+      await expect(world.mint({ deviceId: app.username })).rejects.toThrow();
     });
 
     it('a controller in a device’s place', async () => {
