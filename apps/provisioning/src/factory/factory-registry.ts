@@ -1,9 +1,11 @@
 import { createPublicKey } from 'node:crypto';
-import { type FactoryRecord, provisioning } from '@mqtt2go/messaging';
+import { auditRows, insertAudit } from '@mqtt2go/audit';
+import { currentCaller, type FactoryRecord, provisioning } from '@mqtt2go/messaging';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { ActivationCodes } from './activation-codes.js';
+import { schema } from '../schema.js';
 import { FactoryDevice } from './factory-device.entity.js';
 
 export interface ImportResult {
@@ -49,19 +51,30 @@ export class FactoryRegistry {
 
   private async upsert(records: readonly FactoryRecord[]): Promise<void> {
     await this.dataSource.query(
-      `INSERT INTO factory_device AS stored (device_id, device_type, activation_code_hash, key_mode, public_key)
+      `WITH imported AS (
+       INSERT INTO factory_device AS stored (device_id, device_type, activation_code_hash, key_mode, public_key)
        SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::bytea[], $4::varchar[], $5::text[])
        ON CONFLICT (device_id) DO UPDATE SET
          device_type = excluded.device_type, activation_code_hash = excluded.activation_code_hash,
          key_mode = excluded.key_mode, public_key = excluded.public_key
        WHERE (stored.device_type, stored.activation_code_hash, stored.key_mode, stored.public_key)
-         IS DISTINCT FROM (excluded.device_type, excluded.activation_code_hash, excluded.key_mode, excluded.public_key)`,
+         IS DISTINCT FROM (excluded.device_type, excluded.activation_code_hash, excluded.key_mode, excluded.public_key)
+       RETURNING 1), audited AS (${insertAudit(schema, '$6', 'imported')})
+       SELECT 1 FROM imported LIMIT 1`,
       [
         records.map((record) => record.device_id),
         records.map((record) => record.device_type),
         records.map((record) => this.codes.hash(record.device_id, record.activation_code)),
         records.map((record) => record.key_mode),
         records.map((record) => record.public_key ?? null),
+        auditRows([
+          {
+            actor: { kind: 'operator', id: currentCaller() ?? 'operator' },
+            action: 'factory.imported',
+            deviceId: records.length === 1 ? records[0]?.device_id : undefined,
+            details: { records: records.length },
+          },
+        ]),
       ],
     );
   }

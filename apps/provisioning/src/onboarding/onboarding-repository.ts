@@ -1,7 +1,9 @@
+import { type AuditEntry, auditRows, insertAudit } from '@mqtt2go/audit';
 import type { Effect, Onboarding } from '@mqtt2go/onboarding';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In, type Repository } from 'typeorm';
+import { schema } from '../schema.js';
 import { OnboardingRow, openSql, owedSql, presentSql } from './onboarding.entity.js';
 import { insertedColumns, toColumns, toOnboarding, updatedColumns } from './onboarding-columns.js';
 
@@ -27,9 +29,10 @@ export interface Change {
   readonly from: Onboarding;
   readonly to: Onboarding;
   readonly effects: readonly Effect[];
+  readonly entry: AuditEntry | undefined;
 }
 
-/** The onboardings' table. A change is one statement, its effects included, guarded by what it was based on. */
+/** The onboardings' table. A change is one statement, its effects and its audit entry included, guarded by what it was based on. */
 @Injectable()
 export class OnboardingRepository {
   private readonly rows: Repository<OnboardingRow>;
@@ -79,6 +82,7 @@ export class OnboardingRepository {
     draft: Onboarding,
     deviceType: string | undefined,
     codeHash: Buffer,
+    entry: AuditEntry,
   ): Promise<KnownDevice | undefined> {
     const [row] = await this.dataSource.query<{ device_type: string; key_mode: KeyMode; public_key: string | null }[]>(
       `WITH record AS (
@@ -94,9 +98,9 @@ export class OnboardingRepository {
          ) AS new_row
          WHERE NOT EXISTS (SELECT 1 FROM onboarding WHERE device_id = $1 AND ${presentSql})
          RETURNING onboarding_id
-       )
+       ), audited AS (${insertAudit(schema, '$6', 'added')})
        SELECT record.device_type, record.key_mode, record.public_key FROM record, added`,
-      [draft.deviceId, deviceType ?? null, codeHash, JSON.stringify(toColumns(draft)), leaseMs],
+      [draft.deviceId, deviceType ?? null, codeHash, JSON.stringify(toColumns(draft)), leaseMs, auditRows([entry])],
     );
     return row && { deviceType: row.device_type, keyMode: row.key_mode, publicKey: row.public_key ?? undefined };
   }
@@ -106,14 +110,14 @@ export class OnboardingRepository {
    * one was not as expected any more.
    * @throws QueryFailedError for the unique indexes
    */
-  async insert(onboarding: Onboarding, before: Change | undefined, nowMs: number): Promise<boolean> {
+  async insert(onboarding: Onboarding, entry: AuditEntry, before: Change | undefined, nowMs: number): Promise<boolean> {
     if (!before) {
-      await this.insertRow(this.dataSource.manager, onboarding);
+      await this.insertRow(this.dataSource.manager, onboarding, entry);
       return true;
     }
     return this.dataSource.transaction(async (manager) => {
       if (!(await this.saveIn(manager, before, nowMs))) return false;
-      await this.insertRow(manager, onboarding);
+      await this.insertRow(manager, onboarding, entry);
       return true;
     });
   }
@@ -201,16 +205,17 @@ export class OnboardingRepository {
     return new Map(counts.map(({ state, count }) => [state, count]));
   }
 
-  private async insertRow(manager: EntityManager, onboarding: Onboarding): Promise<void> {
+  private async insertRow(manager: EntityManager, onboarding: Onboarding, entry: AuditEntry): Promise<void> {
     await manager.query(
-      `INSERT INTO onboarding (${insertedColumns}, changed_at, lease_until)
+      `WITH audited AS (${insertAudit(schema, '$3')})
+       INSERT INTO onboarding (${insertedColumns}, changed_at, lease_until)
        SELECT ${insertedColumns}, requested_at, clock_timestamp() + $2 * interval '1 millisecond'
        FROM jsonb_populate_record(NULL::onboarding, $1::jsonb)`,
-      [JSON.stringify(toColumns(onboarding)), leaseMs],
+      [JSON.stringify(toColumns(onboarding)), leaseMs, auditRows([entry])],
     );
   }
 
-  private async saveIn(manager: EntityManager, { from, to, effects }: Change, nowMs: number): Promise<boolean> {
+  private async saveIn(manager: EntityManager, { from, to, effects, entry }: Change, nowMs: number): Promise<boolean> {
     const moved = await manager.query<unknown[]>(
       `WITH moved AS (
          UPDATE onboarding
@@ -221,7 +226,7 @@ export class OnboardingRepository {
        ), set_off AS (
          INSERT INTO outbox (kind, payload)
          SELECT kind, payload FROM moved, jsonb_to_recordset($7::jsonb) AS effect (kind text, payload jsonb)
-       )
+       ), audited AS (${insertAudit(schema, '$8', 'moved')})
        SELECT 1 FROM moved`,
       [
         from.onboardingId,
@@ -231,6 +236,7 @@ export class OnboardingRepository {
         new Date(nowMs),
         leaseMs,
         effectRows(to, effects),
+        auditRows(entry === undefined ? [] : [entry]),
       ],
     );
     return moved.length > 0;

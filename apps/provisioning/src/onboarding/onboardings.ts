@@ -5,6 +5,7 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { ProvisioningSettings } from '../settings.js';
 import { HomeReplies } from '../traffic/home-replies.js';
+import { changeEntry, replacedEntry, startEntry } from './onboarding-audit.js';
 import { OnboardingCache } from './onboarding-cache.js';
 import { OnboardingMetrics } from './onboarding-metrics.js';
 import { type Change, type KnownDevice, OnboardingRepository } from './onboarding-repository.js';
@@ -59,7 +60,7 @@ export class Onboardings {
     deviceType: string | undefined,
     codeHash: Buffer,
   ): Promise<{ onboarding: Onboarding; device: KnownDevice } | undefined> {
-    const device = await this.repository.insertKnown(draft, deviceType, codeHash);
+    const device = await this.repository.insertKnown(draft, deviceType, codeHash, startEntry(draft));
     if (!device) return undefined;
     const onboarding = { ...draft, deviceType: device.deviceType, keyMode: device.keyMode };
     await this.wasStored(onboarding);
@@ -72,8 +73,8 @@ export class Onboardings {
    */
   async start(onboarding: Onboarding, before?: { from: Onboarding; result: StepResult }): Promise<boolean> {
     const nowMs = this.clock.now();
-    const change = before && { from: before.from, to: before.result.onboarding, effects: before.result.effects };
-    if (!(await this.repository.insert(onboarding, change, nowMs))) return false;
+    const change = before && changeOf(before.from, before.result, replacedEntry(before.result.onboarding, onboarding));
+    if (!(await this.repository.insert(onboarding, startEntry(onboarding), change, nowMs))) return false;
     await this.wasStored(onboarding);
     if (before && change) {
       this.follow(change, nowMs);
@@ -97,7 +98,7 @@ export class Onboardings {
       const nowMs = this.clock.now();
       const result = advance(current, event, nowMs);
       if (result.onboarding !== current) {
-        const change = { from: current, to: result.onboarding, effects: result.effects };
+        const change = changeOf(current, result, changeEntry(current, result.onboarding, event.kind));
         if (await this.repository.save(change, nowMs)) {
           await this.wasStored(result.onboarding);
           this.follow(change, nowMs);
@@ -135,4 +136,8 @@ export class Onboardings {
     const { onboardingId, deviceId, homeId, state } = onboarding;
     this.settings.log.info({ onboardingId, deviceId, homeId, state }, `the onboarding is ${state}`);
   }
+}
+
+function changeOf(from: Onboarding, { onboarding: to, effects }: StepResult, entry: Change['entry']): Change {
+  return { from, to, effects, entry };
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { DeviceTraffic } from '@mqtt2go/messaging';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
-import { type HomeInbound, type Inbound, type Mqtt2goError, type ReplyPath, toMqtt2goError } from '@mqtt2go/protocol';
+import { type HomeInbound, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { Activation } from '../activation/activation.js';
 import { Naming } from '../naming/naming.js';
 import { ProvisioningSettings } from '../settings.js';
 import { DeviceTopicsDesk } from '../topics/device-topics.js';
-import { HomeReplies } from './home-replies.js';
+import { Refusals } from './refusals.js';
 
 /** The home broker's messages: read by their revision, handed to whose they are, refused in a report. */
 @Injectable()
@@ -18,7 +18,7 @@ export class HomeTraffic {
     private readonly activation: Activation,
     private readonly topics: DeviceTopicsDesk,
     private readonly naming: Naming,
-    private readonly replies: HomeReplies,
+    private readonly refusals: Refusals,
     private readonly settings: ProvisioningSettings,
   ) {}
 
@@ -41,7 +41,7 @@ export class HomeTraffic {
     const reading = this.revisions.readHome(topic, payload);
     if (reading.outcome === 'ignored') return;
     if (reading.outcome === 'refused') {
-      await this.refuse(reading.error, reading.reply, reading.command);
+      await this.refusals.refuse(reading.error, reading.reply, reading.command);
       return;
     }
     const { message } = reading;
@@ -56,7 +56,7 @@ export class HomeTraffic {
     try {
       await this.dispatch(message, digest, slowed);
     } catch (error) {
-      await this.refuse(toMqtt2goError(error), message.reply, message.kind, message);
+      await this.refusals.refuse(toMqtt2goError(error), message.reply, message.kind, message);
     }
   }
 
@@ -69,22 +69,6 @@ export class HomeTraffic {
       case 'rename-device':
         return this.naming.name(message);
     }
-  }
-
-  private async refuse(
-    error: Mqtt2goError,
-    to: ReplyPath | undefined,
-    command: Inbound['kind'] | undefined,
-    message?: HomeInbound,
-  ): Promise<void> {
-    const { log } = this.settings;
-    const facts = { code: error.code, command, deviceId: message?.deviceId, topic: to?.topic };
-    if (error.code === 'internal') log.error({ ...facts, err: error }, 'a request on the home broker failed');
-    else log.info({ ...facts, reason: error.message }, 'a request on the home broker was refused');
-    if (!to) return;
-    await this.replies.send([
-      { to, message: { kind: 'command-refused', error, ...(command === undefined ? {} : { command }) } },
-    ]);
   }
 }
 
