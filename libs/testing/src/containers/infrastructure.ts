@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
 import { injectedImages, programImage } from './images.js';
+import type { TestVolume } from './networks.js';
 import { type ContainerOptions, type Mount, type RunningContainer, startContainer } from './running-container.js';
 
 /** The number of the user `mosquitto` in the official image. */
@@ -15,6 +16,8 @@ export interface PostgresOptions extends Placing {
   readonly settings?: Readonly<Record<string, string>>;
   /** Keeps its data in that much memory, and nowhere else: a disk that can be full. */
   readonly diskMegabytes?: number;
+  /** Keeps its data there: a disk that outlives it. */
+  readonly volume?: TestVolume;
 }
 
 export interface PostgresContainer {
@@ -27,7 +30,7 @@ export interface PostgresContainer {
 
 /** PostgreSQL with an empty database `mqtt2go`, ready to be used. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresContainer> {
-  const { settings = {}, diskMegabytes, aliases = ['postgres'], ...placing } = options;
+  const { settings = {}, diskMegabytes, volume, aliases = ['postgres'], ...placing } = options;
   const password = randomBytes(12).toString('hex');
   const dataFolder = '/var/lib/postgresql';
   const container = await startContainer({
@@ -38,6 +41,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     user: 'postgres',
     readOnly: true,
     ports: [5432],
+    mounts: volume === undefined ? [] : [{ source: volume.name, target: dataFolder }],
     env: { POSTGRES_PASSWORD: password, POSTGRES_DB: 'mqtt2go', ...options.env },
     tmpfs: {
       '/tmp': '',

@@ -30,11 +30,24 @@ export interface TestVolume {
   remove(): Promise<void>;
 }
 
+export interface VolumeOptions {
+  /**
+   * Keeps it in memory, as a disk of that size, for as long as a container has it mounted: one that does nothing else
+   * keeps it while others are killed and started.
+   */
+  readonly megabytes?: number;
+}
+
 /** A volume of the engine; a new one takes content and owner from the image's folder that it is first mounted on. */
-export async function createVolume(): Promise<TestVolume> {
+export async function createVolume({ megabytes }: VolumeOptions = {}): Promise<TestVolume> {
   const name = `mqtt2go-${randomBytes(4).toString('hex')}`;
   const { dockerode } = (await engine()).container;
-  await dockerode.createVolume({ Name: name, Labels: testLabels() });
+  const inMemory = { type: 'tmpfs', device: 'tmpfs', o: `size=${megabytes}m,mode=1777` };
+  await dockerode.createVolume({
+    Name: name,
+    Labels: testLabels(),
+    ...(megabytes === undefined ? {} : { Driver: 'local', DriverOpts: inMemory }),
+  });
   const volume = dockerode.getVolume(name);
   return { name, remove: () => volume.remove().then(() => undefined) };
 }
