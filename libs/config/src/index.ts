@@ -1,5 +1,6 @@
 export * from './brokers.js';
 export { decodeKey } from './encryption-key.js';
+export * from './deployment-config.js';
 export * from './load-config.js';
 export * from './profiles/index.js';
 export type { Environment } from './settings.js';

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type BrokersConfig, embeddedBrokers, readBrokersFile } from './brokers.js';
+import { withDatabaseUrl } from './database-url.js';
 import { encryptionKeySettings, readEncryptionKey } from './encryption-key.js';
 import { findProfile, type Profile } from './profiles/index.js';
 import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
@@ -130,7 +131,7 @@ const serviceSettings = {
  * @throws Mqtt2goError `configuration_invalid` with a line per wrong variable
  */
 export function loadConfig(env: Environment): PlatformConfig {
-  const settings = readSettings(gatewaySettings, env);
+  const settings = readSettings(gatewaySettings, withDatabaseUrl(env));
   return deepFreeze({
     ...common(settings),
     services: chosenServices(settings.MQTT2GO_SERVICES),
@@ -142,7 +143,7 @@ export function loadConfig(env: Environment): PlatformConfig {
  * @throws Mqtt2goError `configuration_invalid` with a line per wrong variable
  */
 export function loadServiceConfig(env: Environment): ServiceConfig {
-  const settings = readSettings(serviceSettings, env);
+  const settings = readSettings(serviceSettings, withDatabaseUrl(env));
   const shared = common(settings);
   const { ports } = shared;
   return deepFreeze({

@@ -27,6 +27,11 @@ describe('platform file', () => {
     expect(await readdir(folder)).toEqual(['platform.json']);
   });
 
+  it('finds the folder of the certificates beside itself, wherever both were copied to', async () => {
+    await writePlatformFile(folder, { ...content, tlsDir: '.' });
+    expect((await readPlatformFile(folder))?.tlsDir).toBe(folder);
+  });
+
   it('tells that there is none', async () => {
     expect(await readPlatformFile(join(folder, 'nowhere'))).toBeUndefined();
   });

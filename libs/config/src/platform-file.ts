@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { z } from 'zod';
 
@@ -31,7 +31,7 @@ export const platformFile = z.object({
   busUrl: z.string().min(1),
   /** Where a controller connects: `mqtts://localhost:8883`. */
   controllerUrl: z.string().min(1),
-  /** Absolute path of the folder with ca.crt and services/<name>.{crt,key}. */
+  /** The folder with ca.crt and services/<name>.{crt,key}: absolute, or seen from the platform file's folder. */
   tlsDir: z.string().min(1),
   /** The process that serves all this. */
   pid: z.int().positive(),
@@ -60,7 +60,8 @@ export async function readPlatformFile(dataDir: string): Promise<PlatformFile | 
     throw new Mqtt2goError('configuration_invalid', `${path} cannot be read.`, { cause: error });
   }
   try {
-    return platformFile.parse(JSON.parse(text));
+    const content = platformFile.parse(JSON.parse(text));
+    return { ...content, tlsDir: resolve(dataDir, content.tlsDir) };
   } catch (error) {
     throw new Mqtt2goError('configuration_invalid', `${path} is not a platform file of this version.`, {
       cause: error,

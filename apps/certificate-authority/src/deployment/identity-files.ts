@@ -32,6 +32,8 @@ export interface IdentityRequest {
   readonly hosts: readonly string[];
   readonly nowMs: number;
   readonly issue: (publicKey: KeyObject) => IssuedCertificate;
+  /** For the owner only by default. */
+  readonly keyMode?: number;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function keepIdentity(request: IdentityRequest): Promise<{ identity
   const { privateKey, publicKey } = await generateKeys();
   const { authority, issue } = request;
   const identity = { cert: authority.withChain(issue(publicKey).pem), key: writePrivateKey(privateKey) };
-  await writeFileAtomically(keyPath, identity.key, SECRET_FILE_MODE);
+  await writeFileAtomically(keyPath, identity.key, request.keyMode ?? SECRET_FILE_MODE);
   await writeFileAtomically(certificatePath, identity.cert, PUBLIC_FILE_MODE);
   return { identity, isNew: true };
 }

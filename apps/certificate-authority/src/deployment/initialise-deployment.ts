@@ -2,13 +2,11 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceName } from '@mqtt2go/access';
-import { openDataSource } from '@mqtt2go/persistence';
-import { type EncryptionKey, PUBLIC_FILE_MODE, SecretBox, writeFileAtomically } from '@mqtt2go/pki';
+import type { EncryptionKey } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
-import { Authorities } from '../authority/authorities.js';
-import { databaseOptions } from '../database-options.js';
-import { type Identity, type IdentityRequest, keepIdentity } from './identity-files.js';
+import { DeploymentIssuer } from './deployment-issuer.js';
+import type { Identity } from './identity-files.js';
 
 export interface DeploymentOptions {
   readonly databaseUrl: string;
@@ -38,33 +36,15 @@ export interface DeploymentFiles {
  * `unavailable` without the database
  */
 export async function initialiseDeployment(options: DeploymentOptions): Promise<DeploymentFiles> {
-  const { tlsDir, encryptionKey, clock, log } = options;
-  const box = new SecretBox(encryptionKey);
-  const dataSource = await openDataSource({ ...databaseOptions(options), poolSize: 1 });
-  const authorities = await Authorities.open(dataSource, box, clock).finally(() => dataSource.destroy());
-  const { root, server, services: servicesAuthority } = authorities;
-  const nowMs = clock.now();
-  const hosts = hostNames(options.publicHost);
+  const { tlsDir, publicHost, log } = options;
+  const issuer = await DeploymentIssuer.open(options);
+  const hosts = hostNames(publicHost);
+  const keepServer = (name: string): Promise<Identity> =>
+    issuer.server({ folder: tlsDir, name, hosts }, publicHost.length <= 64 ? publicHost : name);
+  const keepService = (name: ServiceName | 'broker'): Promise<Identity> =>
+    issuer.service(name, { folder: join(tlsDir, 'services'), name, hosts });
 
-  const issued: string[] = [];
-  const keep = async (request: Omit<IdentityRequest, 'hosts' | 'nowMs'>): Promise<Identity> => {
-    const { identity, isNew } = await keepIdentity({ ...request, hosts, nowMs });
-    if (isNew) issued.push(request.name);
-    return identity;
-  };
-  const keepServer = (name: string) => {
-    const commonName = options.publicHost.length <= 64 ? options.publicHost : name;
-    const issue: IdentityRequest['issue'] = (publicKey) => server.issueServer({ commonName, hosts, publicKey, nowMs });
-    return keep({ folder: tlsDir, name, authority: server, issue });
-  };
-  const keepService = (name: ServiceName | 'broker') => {
-    const issue: IdentityRequest['issue'] = (publicKey) =>
-      servicesAuthority.issueService({ service: name, hosts, publicKey, nowMs });
-    return keep({ folder: join(tlsDir, 'services'), name, authority: servicesAuthority, issue });
-  };
-
-  await writeFileAtomically(join(tlsDir, 'ca.crt'), root.certificate, PUBLIC_FILE_MODE);
-  await writeFileAtomically(join(tlsDir, 'services-ca.crt'), servicesAuthority.certificate, PUBLIC_FILE_MODE);
+  await issuer.writeAuthorities(tlsDir);
   // All at once, because one after the other would wait for the disk eighteen times.
   const [homeBroker, activationBroker, discoveryServer, discovery, provisioning, authority, topics, operator, broker] =
     await Promise.all([
@@ -78,10 +58,11 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
       keepService('operator'),
       keepService('broker'),
     ]);
-  if (issued.length > 0) log.info({ certificates: issued.toSorted(), hosts }, 'certificates were issued');
+  const { issued, ca, servicesCa } = issuer;
+  if (issued.length > 0) log.info({ certificates: issued, hosts }, 'certificates were issued');
   return {
-    ca: root.certificate,
-    servicesCa: servicesAuthority.certificate,
+    ca,
+    servicesCa,
     servers: { 'home-broker': homeBroker, 'activation-broker': activationBroker, discovery: discoveryServer },
     services: {
       discovery,
@@ -96,8 +77,12 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
 
 /** What the servers' certificates have to name: all that they may be called by on this machine, and from outside. */
 function hostNames(publicHost: string): string[] {
-  const names = ['localhost', '127.0.0.1', '::1', hostname(), publicHost].map((name) => name.toLowerCase());
-  return [...new Set(names)].filter(isHost);
+  return nameableHosts(['localhost', '127.0.0.1', '::1', hostname(), publicHost]);
+}
+
+/** Those that a certificate can name, each once. */
+export function nameableHosts(hosts: readonly string[]): string[] {
+  return [...new Set(hosts.map((name) => name.toLowerCase()))].filter(isHost);
 }
 
 const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import type { ServiceName } from '@mqtt2go/access';
+import { openDataSource } from '@mqtt2go/persistence';
+import { type EncryptionKey, PUBLIC_FILE_MODE, SecretBox, writeFileAtomically } from '@mqtt2go/pki';
+import type { Clock } from '@mqtt2go/ports';
+import type { Logger } from 'pino';
+import { Authorities } from '../authority/authorities.js';
+import { databaseOptions } from '../database-options.js';
+import { type Identity, type IdentityRequest, keepIdentity } from './identity-files.js';
+
+export interface DeploymentIssuerOptions {
+  readonly databaseUrl: string;
+  readonly encryptionKey: EncryptionKey;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Where an identity is kept, and what it has to name. */
+export interface IdentityPlace {
+  /** Gets `<name>.crt` and `<name>.key`. */
+  readonly folder: string;
+  readonly name: string;
+  /** Host names and IP addresses by which the holder is called. */
+  readonly hosts: readonly string[];
+  /** Of the key; for the owner only by default. */
+  readonly keyMode?: number;
+}
+
+/**
+ * Issues what the servers and services of a deployment show of themselves, into files. An identity that is there, fits
+ * and does not end soon is left as it is.
+ */
+export class DeploymentIssuer {
+  readonly #issued: string[] = [];
+
+  private constructor(
+    private readonly authorities: Authorities,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Makes the platform's CAs if the database has none.
+   * @throws Mqtt2goError `configuration_invalid` when the database's keys are sealed with another encryption key;
+   * `unavailable` without the database
+   */
+  static async open(options: DeploymentIssuerOptions): Promise<DeploymentIssuer> {
+    const { encryptionKey, clock } = options;
+    const box = new SecretBox(encryptionKey);
+    const dataSource = await openDataSource({ ...databaseOptions(options), poolSize: 1 });
+    const authorities = await Authorities.open(dataSource, box, clock).finally(() => dataSource.destroy());
+    return new DeploymentIssuer(authorities, clock);
+  }
+
+  /** PEM: the root that devices and controllers carry. */
+  get ca(): string {
+    return this.authorities.root.certificate;
+  }
+
+  /** PEM: the CA of the services and of the doors for them. */
+  get servicesCa(): string {
+    return this.authorities.services.certificate;
+  }
+
+  /** The files that were made so far, sorted; those that were left as they are are not among them. */
+  get issued(): readonly string[] {
+    return this.#issued.toSorted();
+  }
+
+  /** Writes `ca.crt` and `services-ca.crt`. */
+  async writeAuthorities(folder: string): Promise<void> {
+    await writeFileAtomically(join(folder, 'ca.crt'), this.ca, PUBLIC_FILE_MODE);
+    await writeFileAtomically(join(folder, 'services-ca.crt'), this.servicesCa, PUBLIC_FILE_MODE);
+  }
+
+  /** What a server shows to devices and controllers. @param commonName the name of the identity by default */
+  server(place: IdentityPlace, commonName: string = place.name): Promise<Identity> {
+    const { server } = this.authorities;
+    const { hosts } = place;
+    return this.#keep(place, server, (publicKey, nowMs) => server.issueServer({ commonName, hosts, publicKey, nowMs }));
+  }
+
+  /** What a service, or a broker's door for services, shows to the others. */
+  service(service: ServiceName | 'broker', place: IdentityPlace): Promise<Identity> {
+    const { services } = this.authorities;
+    const { hosts } = place;
+    return this.#keep(place, services, (publicKey, nowMs) =>
+      services.issueService({ service, hosts, publicKey, nowMs }),
+    );
+  }
+
+  async #keep(
+    place: IdentityPlace,
+    authority: IdentityRequest['authority'],
+    issue: (publicKey: Parameters<IdentityRequest['issue']>[0], nowMs: number) => ReturnType<IdentityRequest['issue']>,
+  ): Promise<Identity> {
+    const nowMs = this.clock.now();
+    const { identity, isNew } = await keepIdentity({
+      ...place,
+      authority,
+      nowMs,
+      issue: (publicKey) => issue(publicKey, nowMs),
+    });
+    if (isNew) this.#issued.push(place.name);
+    return identity;
+  }
+}
