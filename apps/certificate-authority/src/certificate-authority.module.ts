@@ -1,3 +1,4 @@
+import { AuditModule } from '@mqtt2go/audit';
 import { BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
@@ -20,6 +21,7 @@ import { AccessWithdrawal } from './revocation/access-withdrawal.js';
 import { RevocationController } from './revocation/revocation.controller.js';
 import { RevocationList } from './revocation/revocation-list.js';
 import { Revoking } from './revocation/revoking.js';
+import { schema } from './schema.js';
 import type { CertificateAuthorityDeps } from './start-certificate-authority.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
@@ -30,6 +32,7 @@ export class CertificateAuthorityModule {
       imports: [
         PersistenceModule.forRoot(databaseOptions(deps)),
         BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
+        AuditModule.forRoot({ schema, log: deps.log, registry, encryptionKey: deps.encryptionKey }),
       ],
       controllers: [AuthorityController, IssuingController, RenewalController, RevocationController],
       providers: [

@@ -1,3 +1,4 @@
+import { AuditModule, AuditRefusals } from '@mqtt2go/audit';
 import { Bus, BusModule, DeviceTraffic } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
@@ -48,6 +49,7 @@ export class DiscoveryModule {
           ...(poolSize === undefined ? {} : { poolSize }),
         }),
         BusModule.forRoot({ link: busLink, service: 'discovery' }),
+        AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
       controllers: [ActivateDeviceController, ManufacturersController],
       providers: [
@@ -74,7 +76,12 @@ export class DiscoveryModule {
         },
         {
           provide: ActivationTraffic,
-          useFactory: (waiting: WaitingActivations, desk: BrokerDataDesk, metrics: ActivationMetrics) =>
+          useFactory: (
+            waiting: WaitingActivations,
+            desk: BrokerDataDesk,
+            metrics: ActivationMetrics,
+            audit: AuditRefusals,
+          ) =>
             new ActivationTraffic({
               traffic: new DeviceTraffic(activationLink, {
                 clientId: 'activation',
@@ -85,10 +92,11 @@ export class DiscoveryModule {
               waiting,
               desk,
               metrics,
+              audit,
               clock,
               log,
             }),
-          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, Bus],
+          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, AuditRefusals, Bus],
         },
         ActivationMetrics,
         ActivationPrincipals,

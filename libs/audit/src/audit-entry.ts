@@ -47,20 +47,46 @@ export function insertAudit(schema: string, parameter: string, source?: string):
 
 /** The value for {@link insertAudit}. */
 export function auditRows(entries: readonly AuditEntry[]): string {
-  return JSON.stringify(
-    entries.map(({ actor, action, deviceId, homeId, onboardingId, outcome = 'ok', details = {} }) => ({
-      actor_kind: actor.kind,
-      actor_id: actor.id,
-      actor_certificate: actor.certificate,
-      action,
-      device_id: deviceId,
-      home_id: homeId,
-      onboarding_id: onboardingId,
-      outcome,
-      details,
-    })),
-  );
+  return JSON.stringify(entries.map(rowOf));
 }
+
+/**
+ * As {@link insertAudit}, with an entry for each row of `source`.
+ * @param parameter the placeholder of what {@link auditRow} gives
+ * @param perRow an SQL expression of a jsonb object, by columns of `audit_entry`: what each row has of its own
+ */
+export function insertAuditEach(schema: string, parameter: string, source: string, perRow: string): string {
+  return `INSERT INTO ${schema}.audit_entry (${columns})
+    SELECT audit_row.* FROM ${source}, jsonb_to_record(${parameter}::jsonb || ${perRow}) AS audit_row(${types})`;
+}
+
+/** The value for {@link insertAuditEach}. */
+export function auditRow(entry: AuditEntry): string {
+  return JSON.stringify(rowOf(entry));
+}
+
+/** Whoever has asked a service over the bus. */
+export function callerActor(caller: string | undefined, otherwise: string): AuditActor {
+  const id = caller ?? otherwise;
+  return { kind: id === 'operator' ? 'operator' : 'service', id };
+}
+
+function rowOf({ actor, action, deviceId, homeId, onboardingId, outcome = 'ok', details = {} }: AuditEntry) {
+  return {
+    actor_kind: actor.kind,
+    actor_id: actor.id.slice(0, 160),
+    actor_certificate: actor.certificate,
+    action,
+    device_id: deviceId,
+    home_id: homeId,
+    // What a message claims to be about may be anything, and must not make the change fail.
+    onboarding_id: uuid.test(onboardingId ?? '') ? onboardingId : undefined,
+    outcome,
+    details,
+  };
+}
+
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 interface Querying {
   query(sql: string, parameters: unknown[]): Promise<unknown>;

@@ -11,8 +11,8 @@ export interface AuditModuleOptions {
   readonly schema: string;
   readonly log: Logger;
   readonly registry: Registry;
-  /** The platform's key-encryption key, 32 bytes, in a service that has it: the chain's ends are sealed with it. */
-  readonly encryptionKey?: Uint8Array;
+  /** The platform's key-encryption key, in a service that has it: the chain's ends are sealed with it. */
+  readonly encryptionKey?: Uint8Array | string | undefined;
 }
 
 /** Provides {@link AuditRefusals} to the whole app, and runs the {@link AuditChain} while it runs. */
@@ -23,7 +23,7 @@ export class AuditModule implements OnApplicationBootstrap, BeforeApplicationShu
   ) {}
 
   static forRoot({ schema, log, registry, encryptionKey }: AuditModuleOptions): DynamicModule {
-    const sealKey = encryptionKey && sealKeyOf(encryptionKey);
+    const sealKey = encryptionKey === undefined ? undefined : sealKeyOf(encryptionKey);
     return {
       module: AuditModule,
       global: true,

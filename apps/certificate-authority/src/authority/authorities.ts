@@ -1,4 +1,5 @@
 import { createPublicKey, randomBytes } from 'node:crypto';
+import { writeAudit } from '@mqtt2go/audit';
 import {
   Authority,
   generateKeys,
@@ -11,6 +12,7 @@ import {
 } from '@mqtt2go/pki';
 import type { Clock, KeyStore } from '@mqtt2go/ports';
 import type { DataSource, EntityManager } from 'typeorm';
+import { schema } from '../schema.js';
 import { AuthorityCertificate } from './authority-certificate.entity.js';
 import { PostgresKeyStore } from './postgres-key-store.js';
 
@@ -65,6 +67,8 @@ async function assemble(manager: EntityManager, box: SecretBox, clock: Clock): P
       const commonName = `${commonNames[role]} ${randomBytes(4).toString('hex').toUpperCase()}`;
       row = manager.create(AuthorityCertificate, { role, certificate: make(keys, commonName) });
       await manager.insert(AuthorityCertificate, row);
+      const actor = { kind: 'system', id: 'first start' } as const;
+      await writeAudit(manager, schema, [{ actor, action: 'authority.created', details: { role, commonName } }]);
     }
     return new Authority(row.certificate, keys.privateKey, above);
   };

@@ -1,7 +1,10 @@
+import { auditRows, callerActor, insertAudit } from '@mqtt2go/audit';
+import { currentCaller } from '@mqtt2go/messaging';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { withOwnKey } from '../certificates/device-keys.js';
+import { schema } from '../schema.js';
 import type { SettlementOutcome } from './onboarding-certificate.entity.js';
 
 export interface NewOnboardingCertificate {
@@ -35,7 +38,7 @@ export class OnboardingCertificates {
   constructor(private readonly dataSource: DataSource) {}
 
   /**
-   * Stores what an onboarding is given, unless it has something already: one statement, one round trip, one commit. Of
+   * Stores what an onboarding is given, and its audit entry, unless it has something already: one statement, one round trip, one commit. Of
    * requests that race, one stores and the others find its row.
    * @returns whether it was stored
    * @throws Mqtt2goError `csr_key_mismatch`
@@ -51,6 +54,19 @@ export class OnboardingCertificates {
       Buffer.from(added.certificate),
       new Date(added.notBeforeMs),
       new Date(added.notAfterMs),
+      auditRows([
+        {
+          actor: callerActor(currentCaller(), 'provisioning'),
+          action: 'certificate.issued',
+          deviceId: added.deviceId,
+          onboardingId: added.onboardingId,
+          details: {
+            serialNumber: added.serialNumber,
+            keyMode: added.keyMode,
+            notAfter: new Date(added.notAfterMs).toISOString(),
+          },
+        },
+      ]),
     ];
     const stored: unknown[] = await withOwnKey(() => this.dataSource.query(insert, parameters));
     return stored.length > 0;
@@ -76,7 +92,7 @@ const insert = `
     INSERT INTO device_key (public_key_hash, device_id)
     SELECT $6, device_id FROM added
     ON CONFLICT (public_key_hash) DO NOTHING
-  )
+  ), audited AS (${insertAudit(schema, '$10', 'added')})
   INSERT INTO device_certificate (serial_number, device_id, public_key_hash, certificate, not_before, not_after)
   SELECT serial_number, device_id, $6, $7, $8, $9 FROM added
   RETURNING serial_number`;

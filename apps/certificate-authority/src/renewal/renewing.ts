@@ -1,4 +1,5 @@
-import { Bus, type certificateAuthority, topicGenerator } from '@mqtt2go/messaging';
+import { type AuditEntry, auditRows, callerActor, insertAudit } from '@mqtt2go/audit';
+import { Bus, type certificateAuthority, currentCaller, topicGenerator } from '@mqtt2go/messaging';
 import { publicKeyHash, readCertificate } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -8,9 +9,9 @@ import type { z } from 'zod';
 import { Authorities } from '../authority/authorities.js';
 import { DeviceBundles } from '../certificates/device-bundles.js';
 import { DeviceCertificate } from '../certificates/device-certificate.entity.js';
-import { DeviceKey } from '../certificates/device-key.entity.js';
 import { readDeviceRequest, withOwnKey } from '../certificates/device-keys.js';
 import { CertificateMetrics } from '../metrics/certificate-metrics.js';
+import { schema } from '../schema.js';
 
 export type RenewalRequest = z.output<typeof certificateAuthority.renewCertificate.input>;
 export type RenewalAnswer = z.input<typeof certificateAuthority.renewCertificate.output>;
@@ -77,8 +78,7 @@ export class Renewing {
       notAfter: new Date(issued.notAfterMs),
       renewedFrom: serialNumber,
     });
-    const key = { publicKeyHash: hash, deviceId };
-    await manager.createQueryBuilder().insert().into(DeviceKey).values(key).orIgnore().execute();
+    await manager.query(addKey, [hash, deviceId, auditRows([renewalEntry(successor)])]);
     await manager.insert(DeviceCertificate, successor);
     return { successor, isNew: true };
   }
@@ -89,4 +89,17 @@ export class Renewing {
       throw new Mqtt2goError('certificate_expired');
     }
   }
+}
+
+const addKey = `
+  WITH audited AS (${insertAudit(schema, '$3')})
+  INSERT INTO device_key (public_key_hash, device_id) VALUES ($1, $2) ON CONFLICT (public_key_hash) DO NOTHING`;
+
+function renewalEntry({ deviceId, serialNumber, renewedFrom, notAfter }: DeviceCertificate): AuditEntry {
+  return {
+    actor: callerActor(currentCaller(), 'operator'),
+    action: 'certificate.renewed',
+    deviceId,
+    details: { serialNumber, renewedFrom: renewedFrom ?? undefined, notAfter: notAfter.toISOString() },
+  };
 }

@@ -1,4 +1,5 @@
-import type { certificateAuthority } from '@mqtt2go/messaging';
+import { auditRow, callerActor, insertAuditEach } from '@mqtt2go/audit';
+import { type certificateAuthority, currentCaller, currentOnboardingId } from '@mqtt2go/messaging';
 import { Outbox } from '@mqtt2go/persistence';
 import type { RevocationReason } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
@@ -7,6 +8,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { z } from 'zod';
 import { CertificateMetrics } from '../metrics/certificate-metrics.js';
+import { schema } from '../schema.js';
 import { withdrawAccess } from './access-withdrawal.js';
 
 export type RevocationRequest = z.output<typeof certificateAuthority.revokeCertificates.input>;
@@ -72,6 +74,11 @@ export class Revoking {
       serialNumbers,
       new Date(this.clock.now()),
       reason,
+      auditRow({
+        actor: callerActor(currentCaller(), 'provisioning'),
+        action: 'certificate.revoked',
+        onboardingId: currentOnboardingId(),
+      }),
     ]);
     let revoked = 0;
     for (const { deviceId, serialNumbers: all } of devices) {
@@ -96,6 +103,12 @@ const update = `
     UPDATE device_certificate SET revoked_at = $2, revocation_reason = $3
     WHERE serial_number = ANY($1) AND revoked_at IS NULL
     RETURNING serial_number, device_id
-  )
+  ), audited AS (${insertAuditEach(
+    schema,
+    '$4',
+    'revoked',
+    `jsonb_build_object('device_id', device_id,
+       'details', jsonb_build_object('serialNumber', serial_number, 'reason', $3::text))`,
+  )})
   SELECT device_id AS "deviceId", array_agg(serial_number ORDER BY serial_number) AS "serialNumbers"
   FROM revoked GROUP BY device_id`;

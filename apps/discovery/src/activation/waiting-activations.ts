@@ -1,3 +1,4 @@
+import { auditRows, insertAudit } from '@mqtt2go/audit';
 import { isUniqueViolation } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerCopy, Clock } from '@mqtt2go/ports';
@@ -5,6 +6,7 @@ import { type KeyMode, Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, MoreThan } from 'typeorm';
 import { type PrincipalRow, principalColumns, principalOf } from './activation-principals.js';
+import { schema } from '../schema.js';
 import { WaitingActivation } from './waiting-activation.entity.js';
 
 /** How long a device may wait at most, whatever the announcement says. */
@@ -12,6 +14,8 @@ export const longestWaitMs = 15 * 60_000;
 /** Expired entries that one statement removes. */
 const sweepSize = 500;
 const codeConstraint = 'waiting_activation_code_uq';
+/** Only provisioning may ask for what is done over REST. */
+const provisioning = { kind: 'service', id: 'provisioning' } as const;
 
 const entryColumns = `
   device_id AS "deviceId", activation_code AS "activationCode", onboarding_id AS "onboardingId", revision,
@@ -93,11 +97,16 @@ export class WaitingActivations {
     await this.copy.change({ kind: 'activation', id: deviceId }, async () => {
       const [other] = await this.dataSource.query<PrincipalRow[]>(
         `WITH gone AS (
-           DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2
-         )
+           DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2 RETURNING 1
+         ), audited AS (${insertAudit(schema, '$4', 'gone')})
          SELECT ${principalColumns} FROM discovery.waiting_activation
          WHERE device_id = $1 AND onboarding_id <> $2 AND expires_at > $3`,
-        [deviceId, onboardingId, new Date(this.clock.now())],
+        [
+          deviceId,
+          onboardingId,
+          new Date(this.clock.now()),
+          auditRows([{ actor: provisioning, action: 'activation.withdrawn', deviceId, onboardingId }]),
+        ],
       );
       return { answer: undefined, principal: other === undefined ? 'absent' : principalOf(other) };
     });
@@ -121,12 +130,22 @@ export class WaitingActivations {
   async claim(entry: WaitingActivation, claimed?: ClaimedCertificate): Promise<WaitingActivation> {
     const { deviceId, onboardingId } = entry;
     const sealed = claimed && this.seal(entry, claimed.deviceCertificate);
-    const [[first]] = await this.dataSource.query<[WaitingActivation[], number]>(
-      `UPDATE discovery.waiting_activation
-       SET claimed_at = $3, sealed_certificate = coalesce($4, sealed_certificate), csr_key_hash = $5
-       WHERE device_id = $1 AND onboarding_id = $2 AND claimed_at IS NULL
-       RETURNING ${entryColumns}`,
-      [deviceId, onboardingId, new Date(this.clock.now()), sealed, claimed && Buffer.from(claimed.keyHash)],
+    const [first] = await this.dataSource.query<WaitingActivation[]>(
+      `WITH claimed AS (
+         UPDATE discovery.waiting_activation
+         SET claimed_at = $3, sealed_certificate = coalesce($4, sealed_certificate), csr_key_hash = $5
+         WHERE device_id = $1 AND onboarding_id = $2 AND claimed_at IS NULL
+         RETURNING *
+       ), audited AS (${insertAudit(schema, '$6', 'claimed')})
+       SELECT ${entryColumns} FROM claimed`,
+      [
+        deviceId,
+        onboardingId,
+        new Date(this.clock.now()),
+        sealed,
+        claimed && Buffer.from(claimed.keyHash),
+        auditRows([{ actor: { kind: 'device', id: deviceId }, action: 'activation.claimed', deviceId, onboardingId }]),
+      ],
     );
     if (first !== undefined) return first;
     const [claimedBefore] = await this.dataSource.query<WaitingActivation[]>(
@@ -201,7 +220,8 @@ export class WaitingActivations {
     const { deviceCertificate } = entry;
     // The query in RETURNING reads the table as it was before.
     const [stored] = await manager.query<{ created: boolean }[]>(
-      `INSERT INTO discovery.waiting_activation AS w
+      `WITH stored AS (
+       INSERT INTO discovery.waiting_activation AS w
          (device_id, activation_code, onboarding_id, revision, broker_host, broker_port, key_mode,
           sealed_certificate, expires_at)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -215,7 +235,9 @@ export class WaitingActivations {
          claimed_at = CASE WHEN w.onboarding_id = excluded.onboarding_id THEN w.claimed_at END
        WHERE w.onboarding_id = excluded.onboarding_id OR w.expires_at <= excluded.expires_at
        RETURNING NOT EXISTS (
-         SELECT 1 FROM discovery.waiting_activation k WHERE k.device_id = $1 AND k.onboarding_id = $3) AS created`,
+         SELECT 1 FROM discovery.waiting_activation k WHERE k.device_id = $1 AND k.onboarding_id = $3) AS created
+       ), audited AS (${insertAudit(schema, '$10', 'stored')})
+       SELECT created FROM stored`,
       [
         entry.deviceId,
         entry.activationCode,
@@ -226,6 +248,15 @@ export class WaitingActivations {
         entry.keyMode,
         deviceCertificate === undefined ? null : this.seal(entry, deviceCertificate),
         entry.expiresAt,
+        auditRows([
+          {
+            actor: provisioning,
+            action: 'activation.announced',
+            deviceId: entry.deviceId,
+            onboardingId: entry.onboardingId,
+            details: { broker: `${entry.brokerHost}:${entry.brokerPort}`, keyMode: entry.keyMode },
+          },
+        ]),
       ],
     );
     return stored;

@@ -1,3 +1,4 @@
+import type { AuditRefusals } from '@mqtt2go/audit';
 import { type DeviceTraffic, withOnboarding } from '@mqtt2go/messaging';
 import type { RevisionRegistry, RevisionWire } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
@@ -10,6 +11,7 @@ import {
 } from '@mqtt2go/protocol';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
+import type { WaitingActivation } from '../activation/waiting-activation.entity.js';
 import type { WaitingActivations } from '../activation/waiting-activations.js';
 import type { ActivationMetrics } from './activation-metrics.js';
 import type { BrokerDataDesk } from './broker-data.js';
@@ -20,6 +22,7 @@ export interface ActivationTrafficParts {
   readonly waiting: WaitingActivations;
   readonly desk: BrokerDataDesk;
   readonly metrics: ActivationMetrics;
+  readonly audit: AuditRefusals;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -56,15 +59,32 @@ export class ActivationTraffic implements OnApplicationBootstrap, BeforeApplicat
 
   private async answer(wire: RevisionWire, message: GetBrokerData): Promise<void> {
     const { waiting, desk, log } = this.parts;
+    let entry: WaitingActivation | undefined;
     try {
-      const entry = await waiting.byCode(message.activationCode);
-      await withOnboarding(entry.onboardingId, async () => {
-        await this.send(wire, await desk.answer(entry, message), message.reply);
-        log.info({ deviceId: entry.deviceId }, 'a device was told its broker');
+      const found = await waiting.byCode(message.activationCode);
+      entry = found;
+      await withOnboarding(found.onboardingId, async () => {
+        await this.send(wire, await desk.answer(found, message), message.reply);
+        log.info({ deviceId: found.deviceId }, 'a device was told its broker');
       });
     } catch (cause) {
-      await this.refuse(wire, toMqtt2goError(cause), message.reply);
+      const error = toMqtt2goError(cause);
+      this.note(error, entry);
+      await this.refuse(wire, error, message.reply);
     }
+  }
+
+  /** By the code alone nobody knows which device it was; the broker lets in whoever has a manufacturer's certificate. */
+  private note({ code }: Mqtt2goError, entry: WaitingActivation | undefined): void {
+    if (code === 'internal' || code === 'unavailable' || code === 'timeout') return;
+    this.parts.audit.note({
+      actor: { kind: 'device', id: entry?.deviceId ?? 'unknown' },
+      action: 'request.refused',
+      deviceId: entry?.deviceId,
+      onboardingId: entry?.onboardingId,
+      outcome: code,
+      details: { command: 'get-broker-data' },
+    });
   }
 
   private async refuse(wire: RevisionWire, error: Mqtt2goError, reply: ReplyPath | undefined): Promise<void> {

@@ -1,8 +1,11 @@
+import { auditRows, callerActor, insertAudit } from '@mqtt2go/audit';
+import { currentCaller } from '@mqtt2go/messaging';
 import { readCertificate, splitPem } from '@mqtt2go/pki';
 import { BrokerAdmin, Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { schema } from '../schema.js';
 import { Manufacturer } from './manufacturer.entity.js';
 
 /** The manufacturers whose devices are let in at the activation broker: at first none. */
@@ -38,9 +41,22 @@ export class Manufacturers {
       throw new Mqtt2goError('malformed_message', 'The certificate is not valid at this time.');
     }
     await this.dataSource.query(
-      `INSERT INTO discovery.manufacturer (fingerprint, name, certificate, registered_at) VALUES ($1, $2, $3, $4)
+      `WITH audited AS (${insertAudit(schema, '$5')})
+       INSERT INTO discovery.manufacturer (fingerprint, name, certificate, registered_at) VALUES ($1, $2, $3, $4)
        ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name`,
-      [fingerprint, name, certificate, new Date(nowMs)],
+      [
+        fingerprint,
+        name,
+        certificate,
+        new Date(nowMs),
+        auditRows([
+          {
+            actor: callerActor(currentCaller(), 'operator'),
+            action: 'manufacturer.registered',
+            details: { name: name.slice(0, 100), fingerprint },
+          },
+        ]),
+      ],
     );
     await this.tellBroker();
     return fingerprint;

@@ -1,4 +1,6 @@
+import { auditMigration } from '@mqtt2go/audit';
+import { schema } from '../schema.js';
 import { ActivationsManufacturers1767225600000 } from './1767225600000-activations-manufacturers.js';
 
 /** In the order in which they run. */
-export const migrations = [ActivationsManufacturers1767225600000];
+export const migrations = [ActivationsManufacturers1767225600000, auditMigration(schema)];

@@ -51,9 +51,13 @@ export function hashEntry(schema: string, previous: Uint8Array, position: number
   return createHash('sha256').update(previous).update(JSON.stringify(values)).digest();
 }
 
-/** Derived from the platform's key-encryption key (32 bytes), so that neither can stand in for the other. */
-export function sealKeyOf(encryptionKey: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', encryptionKey, '', 'mqtt2go audit log', 32));
+/**
+ * Derived from the platform's key-encryption key (32 bytes, as such or in base64), so that neither can stand in for the
+ * other.
+ */
+export function sealKeyOf(encryptionKey: Uint8Array | string): Buffer {
+  const key = typeof encryptionKey === 'string' ? Buffer.from(encryptionKey.trim(), 'base64') : encryptionKey;
+  return Buffer.from(hkdfSync('sha256', key, '', 'mqtt2go audit log', 32));
 }
 
 /** What only the holder of the platform's key can make: whoever rewrites the chain in the database cannot seal it. */
