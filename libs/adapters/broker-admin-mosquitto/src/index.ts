@@ -1,1 +1,13 @@
-export {};
+export type { BrokerAdminLink } from './control/control-channel.js';
+export { controlResponseTopic, controlTopic } from './control/commands.js';
+export { aclsOf, defaultAccess } from './entries/acls.js';
+export { type AccessBroker } from './entries/entry.js';
+export type { Log } from './log.js';
+export { MosquittoBrokerAdmin, type MosquittoBrokerAdminOptions } from './mosquitto-broker-admin.js';
+export type { Drift } from './rebuild/replacement.js';
+export { dynsecSnapshot } from './snapshot/dynsec-snapshot.js';
+export { nameHash, subjectHash } from './trust/subject-hash.js';
+export { writeTrustAnchors } from './trust/trust-anchors.js';
+export { defaultMosquittoLimits, type MosquittoLimits, type MosquittoRole } from './files/limits.js';
+export { brokerFileNames, type MosquittoPorts } from './files/mosquitto-conf.js';
+export { mosquittoFiles, type MosquittoFilesOptions } from './files/mosquitto-files.js';

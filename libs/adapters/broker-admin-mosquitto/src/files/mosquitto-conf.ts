@@ -1,0 +1,177 @@
+import type { MosquittoLimits, MosquittoRole } from './limits.js';
+
+export interface MosquittoPorts {
+  /** Mutual TLS; the user name is the certificate's CN. */
+  readonly devices: number;
+  /** TLS and a password. */
+  readonly controllers: number;
+  /** The same over WebSockets. */
+  readonly controllersWebSocket: number;
+  /** Mutual TLS with certificates of the services' CA. */
+  readonly services: number;
+}
+
+export interface MosquittoConfOptions {
+  readonly name: string;
+  readonly role: MosquittoRole;
+  readonly limits: MosquittoLimits;
+  readonly ports: MosquittoPorts;
+  /** Where the broker finds {@link brokerFileNames}. */
+  readonly folder: string;
+  /** The one folder that the broker writes to. */
+  readonly dataFolder: string;
+  /** Where Mosquitto's plugins are. */
+  readonly pluginFolder: string;
+}
+
+/** What stands in a broker's folder besides `mosquitto.conf`. The broker only reads it. */
+export const brokerFileNames = {
+  /** For devices and controllers: leaf and chain. */
+  serverCertificate: 'server.crt',
+  serverKey: 'server.key',
+  /** Whose certificates devices of homes come with. */
+  devicesCa: 'devices-ca.crt',
+  /** For services: leaf and chain. */
+  servicesCertificate: 'services.crt',
+  servicesKey: 'services.key',
+  servicesCa: 'services-ca.crt',
+  servicesAcl: 'services.acl',
+  /** Written by the service that keeps the access copy: its `accessDir`. */
+  snapshot: 'access/dynamic-security.json',
+  /** CAs of manufacturers, on an activation broker. */
+  trust: 'access/trust',
+} as const;
+
+/** Forward secrecy and authenticated encryption, as TLS 1.3 has by itself. */
+const ciphers = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/** The configuration of one broker, for Mosquitto 2.1. */
+export function mosquittoConf(options: MosquittoConfOptions): string {
+  const { role } = options;
+  const parts = [general(options), ...(role === 'bus' ? [] : [dynamicSecurity(options)]), acl(options)];
+  if (role !== 'bus') parts.push(devices(options));
+  if (role === 'home') parts.push(...controllers(options));
+  parts.push(services(options));
+  return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+function general({ name, role, limits, dataFolder }: MosquittoConfOptions): string[] {
+  return [
+    `# Broker ${name} (${role}). Generated; changes are lost.`,
+    'allow_anonymous false',
+    'log_dest stdout',
+    'log_timestamp_format %Y-%m-%dT%H:%M:%SZ',
+    // Without the plugin's line for each command.
+    'log_type error',
+    'log_type warning',
+    'log_type notice',
+    '# Each control message would wait 40 ms for a delayed acknowledgement of TCP.',
+    'set_tcp_nodelay true',
+    '# Nobody is allowed to read $SYS.',
+    'sys_interval 0',
+    '',
+    '# What clients may cost.',
+    `global_max_clients ${limits.sessions}`,
+    `max_packet_size ${limits.packetBytes}`,
+    `max_inflight_messages ${limits.inflightMessages}`,
+    `max_queued_messages ${limits.queuedMessages}`,
+    `max_queued_bytes ${limits.queuedBytes}`,
+    'queue_qos0_messages false',
+    `max_keepalive ${limits.keepaliveSeconds}`,
+    `persistent_client_expiration ${limits.sessionExpiryHours}h`,
+    ...(role === 'home' ? [] : ['# Nothing here is for whoever comes later.', 'retain_available false']),
+    ...(role === 'bus'
+      ? ['# Services ask again.', 'persistence false']
+      : [
+          '# Of what came after the last write, a broker that is killed loses what waits for clients; all senders repeat.',
+          'persistence true',
+          `persistence_location ${dataFolder}/`,
+          'autosave_on_changes false',
+          `autosave_interval ${limits.autosaveSeconds}`,
+        ]),
+  ];
+}
+
+function dynamicSecurity({ folder, pluginFolder }: MosquittoConfOptions): string[] {
+  return [
+    '# Who may come in and do what, on all listeners but that of the services. The plugin cannot write this file and',
+    '# so does not rewrite all of it after each change; the platform does that.',
+    `plugin_load access ${pluginFolder}/mosquitto_dynamic_security.so`,
+    `plugin_opt_config_file ${folder}/${brokerFileNames.snapshot}`,
+  ];
+}
+
+function acl({ folder, pluginFolder }: MosquittoConfOptions): string[] {
+  return [
+    '# What services may do, on their own listener alone: no name of a device or controller counts there.',
+    `plugin_load services ${pluginFolder}/mosquitto_acl_file.so`,
+    `plugin_opt_acl_file ${folder}/${brokerFileNames.servicesAcl}`,
+  ];
+}
+
+function devices({ role, ports, limits, folder }: MosquittoConfOptions): string[] {
+  return [
+    '# Devices: user name and client id are the CN of the certificate, whatever else they say.',
+    `listener ${ports.devices}`,
+    'protocol mqtt',
+    'plugin_use access',
+    `max_connections ${limits.connections.devices}`,
+    ...server(folder, brokerFileNames.serverCertificate, brokerFileNames.serverKey),
+    ...(role === 'activation'
+      ? [
+          '# Looked up at each handshake: a CA that is put there is trusted at once.',
+          `capath ${folder}/${brokerFileNames.trust}`,
+        ]
+      : [`cafile ${folder}/${brokerFileNames.devicesCa}`]),
+    ...identity,
+    'use_username_as_clientid true',
+  ];
+}
+
+function controllers({ ports, limits, folder }: MosquittoConfOptions): string[][] {
+  const listener = (port: number, protocol: string): string[] => [
+    `listener ${port}`,
+    `protocol ${protocol}`,
+    'plugin_use access',
+    `max_connections ${limits.connections.controllers}`,
+    ...server(folder, brokerFileNames.serverCertificate, brokerFileNames.serverKey),
+    '# A client id of its own choice could be a device’s, whose session and messages it would take over.',
+    'use_username_as_clientid true',
+  ];
+  return [
+    ['# Controllers: a user name `<name>@<home>` and its password.', ...listener(ports.controllers, 'mqtt')],
+    listener(ports.controllersWebSocket, 'websockets'),
+  ];
+}
+
+function services({ ports, limits, folder }: MosquittoConfOptions): string[] {
+  return [
+    '# Services: certificates of their own CA, which no device or controller has one of.',
+    `listener ${ports.services}`,
+    'protocol mqtt',
+    'plugin_use services',
+    `max_connections ${limits.connections.services}`,
+    ...server(folder, brokerFileNames.servicesCertificate, brokerFileNames.servicesKey),
+    `cafile ${folder}/${brokerFileNames.servicesCa}`,
+    ...identity,
+  ];
+}
+
+const identity = ['require_certificate true', 'use_identity_as_username true'];
+
+function server(folder: string, certificate: string, key: string): string[] {
+  return [
+    'accept_protocol_versions 4, 5',
+    'tls_version tlsv1.2',
+    `ciphers ${ciphers}`,
+    `certfile ${folder}/${certificate}`,
+    `keyfile ${folder}/${key}`,
+  ];
+}

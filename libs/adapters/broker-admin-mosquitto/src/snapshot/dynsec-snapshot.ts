@@ -1,0 +1,71 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Principal } from '@mqtt2go/access';
+import { defaultAccess } from '../entries/acls.js';
+import { type AccessBroker, describeEntry, type Entry, entryOf, type RoleEntry } from '../entries/entry.js';
+import { markerRole, markerText } from '../rebuild/marker.js';
+
+/** Collects what the plugin reads when the broker starts (`plugin_opt_config_file`). */
+export class SnapshotBuilder {
+  readonly #clients: string[] = [];
+  readonly #roles = new Map<string, string>();
+
+  constructor(
+    private readonly broker: AccessBroker,
+    private readonly nowMs: number,
+  ) {}
+
+  add(principal: Principal): void {
+    const entry = entryOf(principal, this.broker, this.nowMs);
+    if (entry === undefined) return;
+    for (const role of entry.roles) if (!this.#roles.has(role.rolename)) this.#roles.set(role.rolename, roleJson(role));
+    this.#clients.push(clientJson(entry));
+  }
+
+  build(): string {
+    const marker = { rolename: markerRole, textdescription: markerText('snapshot', this.broker), acls: [] };
+    const roles = [JSON.stringify(marker), ...this.#roles.values()];
+    return [
+      `{"defaultACLAccess":${JSON.stringify(defaultAccess)},`,
+      `"clients":[${this.#clients.join(',\n')}],`,
+      '"groups":[],',
+      `"roles":[${roles.join(',\n')}]}\n`,
+    ].join('\n');
+  }
+}
+
+/** Principals between two turns of the event loop. */
+const atOnce = 500;
+
+/** The file from which the dynamic security plugin of a broker starts with these principals. */
+export async function dynsecSnapshot(
+  principals: AsyncIterable<Principal> | Iterable<Principal>,
+  broker: AccessBroker,
+  nowMs = Date.now(),
+): Promise<string> {
+  const builder = new SnapshotBuilder(broker, nowMs);
+  let count = 0;
+  for await (const principal of principals) {
+    builder.add(principal);
+    count += 1;
+    if (count % atOnce === 0) await nextTurn();
+  }
+  return builder.build();
+}
+
+function roleJson({ rolename, acls }: RoleEntry): string {
+  return JSON.stringify({ rolename, acls });
+}
+
+function clientJson(entry: Entry): string {
+  const { username, clientid, roles, password } = entry;
+  return JSON.stringify({
+    username,
+    ...(clientid !== undefined && { clientid }),
+    textdescription: describeEntry(entry),
+    roles: roles.map(({ rolename }) => ({ rolename })),
+    // Mosquitto's own form of PBKDF2-SHA512.
+    ...(password !== undefined && {
+      encoded_password: `$7$${password.iterations}$${password.salt}$${password.hash}`,
+    }),
+  });
+}
