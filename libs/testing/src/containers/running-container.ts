@@ -164,6 +164,19 @@ export class RunningContainer {
       .connect({ Container: this.id, EndpointConfig: { Aliases: [...this.aliases] } });
   }
 
+  /** Its IP address in a network that it is in. */
+  async address(network: TestNetwork): Promise<string> {
+    const { NetworkSettings } = await (await this.docker()).inspect();
+    const address = NetworkSettings.Networks[network.name]?.IPAddress;
+    if (address === undefined || address === '') throw new Error(`${this.name} is not in ${network.name}`);
+    return address;
+  }
+
+  /** False when its first process has ended. */
+  async isRunning(): Promise<boolean> {
+    return (await (await this.docker()).inspect()).State.Running;
+  }
+
   /** Gives it that part of one processor, from now on. */
   async limitProcessor(share: number): Promise<void> {
     await (await this.docker()).update({ CpuPeriod: 100_000, CpuQuota: Math.round(share * 100_000) });
