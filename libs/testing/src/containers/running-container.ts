@@ -172,11 +172,6 @@ export class RunningContainer {
     return address;
   }
 
-  /** False when its first process has ended. */
-  async isRunning(): Promise<boolean> {
-    return (await (await this.docker()).inspect()).State.Running;
-  }
-
   /** Gives it that part of one processor, from now on. */
   async limitProcessor(share: number): Promise<void> {
     await (await this.docker()).update({ CpuPeriod: 100_000, CpuQuota: Math.round(share * 100_000) });
@@ -213,6 +208,7 @@ export class RunningContainer {
     await (await this.docker()).remove({ force: true, v: true });
   }
 
+  /** False when its first process has ended. */
   async isRunning(): Promise<boolean> {
     return (await this.state()).Running;
   }
