@@ -1,1 +1,2 @@
+export type { HomeBroker } from './access/home-brokers.js';
 export * from './start-topic-generator.js';

@@ -19,8 +19,7 @@ async function serve(): Promise<Running> {
   const brokers = openBrokers({ config, service: name, files, clock, log });
   try {
     const { link: busLink, sharing } = brokers.bus;
-    const [home] = await brokers.homeAdmins();
-    if (home === undefined) throw new Error('unreachable: a configuration has a home broker');
+    const homeBrokers = await brokers.homeAdmins();
     const service = await serveService({
       name,
       log,
@@ -33,9 +32,8 @@ async function serve(): Promise<Running> {
           clock,
           databaseUrl,
           busLink,
-          brokerAdmin: home.admin,
+          homeBrokers,
           encryptionKey,
-          controllerUrl: home.controllerUrl,
           sharedBus: sharing !== undefined,
           // Whether there are others, a process does not know.
           hasReplicas: true,

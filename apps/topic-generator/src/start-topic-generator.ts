@@ -1,7 +1,8 @@
 import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
-import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
-import { type ServiceHandle, startNestService } from '@mqtt2go/runtime';
+import type { Clock } from '@mqtt2go/ports';
+import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
+import type { HomeBroker } from './access/home-brokers.js';
 import { TopicGeneratorModule } from './topic-generator.module.js';
 
 export interface TopicGeneratorDeps {
@@ -11,16 +12,14 @@ export interface TopicGeneratorDeps {
   /** Database connections at most. */
   readonly poolSize?: number;
   readonly busLink: BrokerLink;
-  /** The home broker's access; the caller's to close. */
-  readonly brokerAdmin: BrokerAdmin;
+  /** The brokers that homes are placed on, one at least; homes of before there were several are on the first. */
+  readonly homeBrokers: readonly HomeBroker[];
   /** The platform's key-encryption key: 32 bytes in base64. Controllers' passwords are sealed with it. */
   readonly encryptionKey: string;
-  /** What a new controller is told to connect to, such as `wss://localhost:8884`. */
-  readonly controllerUrl: string;
   /** Share the requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
   /**
-   * Other processes of the service change the same database, so that what a broker was told is read back each time.
+   * Other processes of the service change the same database: a principal is locked while a broker is told of it.
    * As `sharedBus` by default.
    */
   readonly hasReplicas?: boolean;
@@ -32,11 +31,19 @@ export interface TopicGeneratorDeps {
  */
 export async function startTopicGenerator(deps: TopicGeneratorDeps): Promise<ServiceHandle> {
   const { log, busLink, sharedBus = false } = deps;
+  const registry = createRegistry('topic-generator');
   return startNestService({
     name: 'topic-generator',
-    module: TopicGeneratorModule.forRoot(deps),
+    module: TopicGeneratorModule.forRoot(deps, registry),
     log,
+    registry,
     strategies: [new BusServer({ link: busLink, service: 'topic-generator', shared: sharedBus })],
-    checks: () => [{ name: 'home broker', check: () => deps.brokerAdmin.checkHealth() }],
+    // Of several, homes on the others go on without the one that is down.
+    checks: () =>
+      deps.homeBrokers.map(({ name, admin }) => ({
+        name: `home broker ${name}`,
+        check: () => admin.checkHealth(),
+        oneOf: 'home brokers',
+      })),
   });
 }

@@ -1,8 +1,7 @@
 import { Answers, topicGenerator } from '@mqtt2go/messaging';
 import { Controller } from '@nestjs/common';
 import type { z } from 'zod';
-import { ControllerUrl } from './controllers/controller-url.js';
-import { Controllers } from './controllers/controllers.js';
+import { Controllers, type NewController } from './controllers/controllers.js';
 import { DeviceAccess } from './devices/device-access.js';
 import { Homes } from './homes/homes.js';
 
@@ -13,7 +12,6 @@ export class TopicGeneratorController {
     private readonly homes: Homes,
     private readonly devices: DeviceAccess,
     private readonly controllers: Controllers,
-    private readonly controllerUrl: ControllerUrl,
   ) {}
 
   @Answers(topicGenerator.admitDevice)
@@ -59,15 +57,16 @@ export class TopicGeneratorController {
   @Answers(topicGenerator.createController)
   async createController(
     request: z.output<typeof topicGenerator.createController.input>,
-  ): Promise<{ username: string; password: string; url: string }> {
-    return { ...(await this.controllers.create(request)), url: this.controllerUrl.value };
+  ): Promise<NewController> {
+    return this.controllers.create(request);
   }
 
   @Answers(topicGenerator.hasGateway)
   async hasGateway({
     homeId,
     gatewayId,
-  }: z.output<typeof topicGenerator.hasGateway.input>): Promise<{ exists: boolean }> {
-    return { exists: await this.homes.hasGateway(homeId, gatewayId) };
+  }: z.output<typeof topicGenerator.hasGateway.input>): Promise<{ exists: boolean; broker?: string }> {
+    const broker = await this.homes.brokerOfGateway(homeId, gatewayId);
+    return broker === undefined ? { exists: false } : { exists: true, broker };
   }
 }

@@ -1,11 +1,13 @@
-import { PersistenceModule } from '@mqtt2go/persistence';
+import { AuditModule } from '@mqtt2go/audit';
+import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
-import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
+import { BrokerCopy, Clock } from '@mqtt2go/ports';
 import type { DynamicModule } from '@nestjs/common';
-import { HomeBrokerKeeper } from './access/home-broker-keeper.js';
+import { DataSource } from 'typeorm';
+import type { Registry } from 'prom-client';
+import { type HomeBroker, HomeBrokers } from './access/home-brokers.js';
 import { HomePrincipals } from './access/home-principals.js';
 import { ControllerSecrets } from './controllers/controller-secrets.js';
-import { ControllerUrl } from './controllers/controller-url.js';
 import { Controllers } from './controllers/controllers.js';
 import { DeviceAccess } from './devices/device-access.js';
 import { NewDevices } from './devices/new-devices.js';
@@ -18,8 +20,8 @@ import { TopicGeneratorController } from './topic-generator.controller.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class TopicGeneratorModule {
-  static forRoot(deps: TopicGeneratorDeps): DynamicModule {
-    const { log, clock, databaseUrl, poolSize, brokerAdmin, controllerUrl, sharedBus = false } = deps;
+  static forRoot(deps: TopicGeneratorDeps, registry: Registry): DynamicModule {
+    const { log, clock, databaseUrl, poolSize, homeBrokers, sharedBus = false } = deps;
     const { hasReplicas = sharedBus } = deps;
     return {
       module: TopicGeneratorModule,
@@ -32,26 +34,50 @@ export class TopicGeneratorModule {
           log,
           ...(poolSize === undefined ? {} : { poolSize }),
         }),
+        AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
       controllers: [TopicGeneratorController],
       providers: [
         { provide: Clock, useValue: clock },
-        { provide: BrokerAdmin, useValue: brokerAdmin },
-        { provide: ControllerUrl, useValue: new ControllerUrl(controllerUrl) },
         {
-          provide: BrokerCopy,
-          useFactory: (admin: BrokerAdmin, principals: HomePrincipals) =>
-            new BrokerCopy(admin, principals, { hasReplicas }),
-          inject: [BrokerAdmin, HomePrincipals],
+          provide: HomeBrokers,
+          useFactory: (dataSource: DataSource, secrets: ControllerSecrets, homes: Homes) =>
+            new HomeBrokers({
+              brokers: homeBrokers,
+              homes,
+              log: log.child({ service: 'topic-generator' }),
+              copyOf: ({ name, admin }) =>
+                new BrokerCopy(
+                  admin,
+                  new HomePrincipals(dataSource, secrets, { broker: name, isFirst: name === homeBrokers[0]?.name }),
+                  hasReplicas ? { locks: new ProcessLocks(dataSource, { namespace: `${schema}/${name}` }) } : {},
+                ),
+            }),
+          inject: [DataSource, ControllerSecrets, Homes],
         },
-        HomePrincipals,
-        HomeBrokerKeeper,
+        {
+          provide: Homes,
+          useFactory: (dataSource: DataSource) =>
+            new Homes(dataSource, {
+              brokers: homeBrokers.map(({ name }) => name),
+              reachable: () => homeBrokers.filter(isReachable).map(({ name }) => name),
+            }),
+          inject: [DataSource],
+        },
         { provide: ControllerSecrets, useFactory: () => new ControllerSecrets(new SecretBox(deps.encryptionKey)) },
-        Homes,
         NewDevices,
         DeviceAccess,
         Controllers,
       ],
     };
+  }
+}
+
+function isReachable({ admin }: HomeBroker): boolean {
+  try {
+    admin.checkHealth();
+    return true;
+  } catch {
+    return false;
   }
 }

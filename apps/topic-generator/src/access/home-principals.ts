@@ -1,8 +1,7 @@
 import type { ControllerPrincipal, DevicePrincipal, Principal, PrincipalKey } from '@mqtt2go/access';
 import type { PrincipalSource } from '@mqtt2go/ports';
-import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { ControllerSecrets } from '../controllers/controller-secrets.js';
+import type { DataSource } from 'typeorm';
+import type { ControllerSecrets } from '../controllers/controller-secrets.js';
 
 const pageSize = 1_000;
 
@@ -26,43 +25,53 @@ interface ControllerRow {
 }
 
 const selectDevices = `
-  SELECT d.device_id, d.home_id, d.gateway_id, d.device_type,
+  SELECT d.device_id, home_id, d.gateway_id, d.device_type,
     (SELECT array_agg(c.serial_number ORDER BY c.serial_number)
       FROM topic_generator.device_certificate c
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
-  FROM topic_generator.device d`;
+  FROM topic_generator.device d JOIN topic_generator.home h USING (home_id)`;
 
 const selectControllers = `
   SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed
-  FROM topic_generator.controller`;
+  FROM topic_generator.controller JOIN topic_generator.home h USING (home_id)`;
 
-/** Who is to be on the home broker, by the database: devices that have a certificate, and controllers. */
-@Injectable()
+/** A home that has not been placed yet is on the first broker. */
+const isHere = '($1 = h.broker OR $2 AND h.broker IS NULL)';
+
+export interface HomePrincipalsOptions {
+  /** The name of the home broker. */
+  readonly broker: string;
+  /** Whether it is the first of them. */
+  readonly isFirst: boolean;
+}
+
+/** Who is to be on a home broker, by the database: devices that have a certificate, and controllers, of its homes. */
 export class HomePrincipals implements PrincipalSource {
   constructor(
     private readonly dataSource: DataSource,
     private readonly secrets: ControllerSecrets,
+    private readonly options: HomePrincipalsOptions,
   ) {}
 
   async load(keys: readonly PrincipalKey[]): Promise<readonly Principal[]> {
     const deviceIds = keys.flatMap(({ kind, id }) => (kind === 'device' ? [id] : []));
     const usernames = keys.flatMap(({ kind, id }) => (kind === 'controller' ? [id] : []));
-    const devices = deviceIds.length === 0 ? [] : await this.devices('d.device_id = ANY($1)', [deviceIds]);
-    const controllers = usernames.length === 0 ? [] : await this.controllers('username = ANY($1)', [usernames]);
+    const devices = deviceIds.length === 0 ? [] : await this.devices('d.device_id = ANY($3)', [deviceIds]);
+    const controllers = usernames.length === 0 ? [] : await this.controllers('username = ANY($3)', [usernames]);
     return [...devices.filter(mayCome), ...controllers];
   }
 
   async *all(): AsyncIterable<Principal> {
     let after = '';
     for (;;) {
-      const page = await this.devices('d.device_id > $1 ORDER BY d.device_id LIMIT $2', [after, pageSize]);
+      const page = await this.devices('d.device_id > $3 ORDER BY d.device_id LIMIT $4', [after, pageSize]);
       yield* page.filter(mayCome);
       if (page.length < pageSize) break;
       after = page.at(-1)?.id ?? after;
     }
     after = '';
     for (;;) {
-      const page = await this.controllers('username > $1 ORDER BY username LIMIT $2', [after, pageSize]);
+      const page = await this.controllers('username > $3 ORDER BY username LIMIT $4', [after, pageSize]);
       yield* page;
       if (page.length < pageSize) break;
       after = page.at(-1)?.id ?? after;
@@ -70,7 +79,7 @@ export class HomePrincipals implements PrincipalSource {
   }
 
   private async devices(condition: string, parameters: unknown[]): Promise<DevicePrincipal[]> {
-    const rows = await this.dataSource.query<DeviceRow[]>(`${selectDevices} WHERE ${condition}`, parameters);
+    const rows = await this.read<DeviceRow>(selectDevices, condition, parameters);
     return rows.map((row) => ({
       kind: 'device',
       id: row.device_id,
@@ -81,8 +90,13 @@ export class HomePrincipals implements PrincipalSource {
     }));
   }
 
+  private async read<Row>(select: string, condition: string, parameters: readonly unknown[]): Promise<Row[]> {
+    const { broker, isFirst } = this.options;
+    return this.dataSource.query(`${select} WHERE ${isHere} AND ${condition}`, [broker, isFirst, ...parameters]);
+  }
+
   private async controllers(condition: string, parameters: unknown[]): Promise<ControllerPrincipal[]> {
-    const rows = await this.dataSource.query<ControllerRow[]>(`${selectControllers} WHERE ${condition}`, parameters);
+    const rows = await this.read<ControllerRow>(selectControllers, condition, parameters);
     return rows.map((row) => ({
       kind: 'controller',
       id: row.username,

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { type ControllerPrincipal, controllerUsername } from '@mqtt2go/access';
+import { auditRow, callerActor, insertAuditEach } from '@mqtt2go/audit';
+import { currentCaller } from '@mqtt2go/messaging';
 import { createPassword, hashPassword } from '@mqtt2go/pki';
-import { BrokerCopy } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { HomeBrokers } from '../access/home-brokers.js';
 import { Homes } from '../homes/homes.js';
+import { schema } from '../schema.js';
 import { ControllerSecrets } from './controller-secrets.js';
 
 const suffixBytes = 9;
@@ -18,6 +21,16 @@ export interface ControllerRequest {
   readonly role: ControllerPrincipal['role'];
 }
 
+/** What an app needs to come to its home's broker. */
+export interface NewController {
+  readonly username: string;
+  readonly password: string;
+  /** `mqtts://…` */
+  readonly url: string;
+  /** `wss://…` */
+  readonly webSocketUrl?: string;
+}
+
 /** The controllers (apps) of homes. Passwords are made here and told once; kept are hashes, and sealed for brokers. */
 @Injectable()
 export class Controllers {
@@ -25,7 +38,7 @@ export class Controllers {
     private readonly dataSource: DataSource,
     private readonly homes: Homes,
     private readonly secrets: ControllerSecrets,
-    private readonly copy: BrokerCopy,
+    private readonly brokers: HomeBrokers,
   ) {}
 
   /**
@@ -34,7 +47,7 @@ export class Controllers {
    * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home; `unavailable` without the
    * broker
    */
-  async create(request: ControllerRequest): Promise<{ username: string; password: string }> {
+  async create(request: ControllerRequest): Promise<NewController> {
     const { homeId, gatewayId, role, username: name = createName() } = request;
     const username = controllerUsername(name, homeId);
     const password = createPassword();
@@ -42,7 +55,8 @@ export class Controllers {
     await this.dataSource.transaction(async (manager) => {
       await this.homes.ensureGateway(manager, homeId, gatewayId);
       const stored = await manager.query<unknown[]>(
-        `INSERT INTO topic_generator.controller AS c
+        `WITH stored AS (
+         INSERT INTO topic_generator.controller AS c
            (username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (username) DO UPDATE
@@ -50,8 +64,30 @@ export class Controllers {
              password_salt = excluded.password_salt, password_hash = excluded.password_hash,
              password_sealed = excluded.password_sealed
            WHERE c.gateway_id = excluded.gateway_id
-         RETURNING 1`,
-        [username, homeId, gatewayId, role, iterations, salt, hash, this.secrets.seal(username, password)],
+         RETURNING xmax = 0 AS is_new
+         ), audited AS (${insertAuditEach(
+           schema,
+           '$9',
+           'stored',
+           `CASE WHEN is_new THEN '{"action":"controller.created"}'::jsonb ELSE '{}'::jsonb END`,
+         )})
+         SELECT 1 FROM stored`,
+        [
+          username,
+          homeId,
+          gatewayId,
+          role,
+          iterations,
+          salt,
+          hash,
+          this.secrets.seal(username, password),
+          auditRow({
+            actor: callerActor(currentCaller(), 'operator'),
+            action: 'controller.password-replaced',
+            homeId,
+            details: { username, gatewayId, role },
+          }),
+        ],
       );
       if (stored.length === 0) {
         throw new Mqtt2goError('conflict', `The user name ${username} is taken by a controller of another gateway.`);
@@ -62,8 +98,12 @@ export class Controllers {
         [name, homeId, gatewayId],
       );
     });
-    await this.copy.sync([username, name].map((id) => ({ kind: 'controller', id })));
-    return { username, password };
+    await this.brokers.sync(
+      homeId,
+      [username, name].map((id) => ({ kind: 'controller', id })),
+    );
+    const { controllerUrl: url, controllerWebSocketUrl: webSocketUrl } = await this.brokers.of(homeId);
+    return { username, password, url, ...(webSocketUrl === undefined ? {} : { webSocketUrl }) };
   }
 }
 

@@ -1,9 +1,12 @@
+import { writeAudit } from '@mqtt2go/audit';
 import { errorCode } from '@mqtt2go/persistence';
 import { BrokerCopy, Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Homes } from '../homes/homes.js';
+import { schema } from '../schema.js';
+import { deviceEntry } from './device-audit.js';
 import { type Admission, type DeviceRecord, DeviceRecords, type Renewal } from './device-records.js';
 import { NewDevices } from './new-devices.js';
 
@@ -89,6 +92,11 @@ export class DeviceAccess {
       const records = new DeviceRecords(manager);
       const device = await records.lock(deviceId);
       const dropped = await records.dropAdmission(deviceId, onboardingId, this.clock.now());
+      const isPending = device?.pendingOnboardingId === onboardingId;
+      if (dropped > 0 || isPending) {
+        const entry = deviceEntry('device.withdrawn', deviceId, { homeId: device?.homeId, onboardingId });
+        await writeAudit(manager, schema, [entry]);
+      }
       if (device === undefined || (dropped === 0 && device.pendingOnboardingId !== onboardingId)) return;
       const remaining = await records.newestAdmission(deviceId);
       const isNamedEarlier = device.namedOnboardingId !== null && device.namedOnboardingId !== onboardingId;
@@ -114,6 +122,11 @@ export class DeviceAccess {
         await records.dropSerials(deviceId, serialNumbers, this.clock.now());
       } else {
         await records.dropAll(deviceId, this.clock.now());
+        const entry = deviceEntry('device.access-revoked', deviceId, {
+          homeId: device?.homeId,
+          details: { removed: true },
+        });
+        await writeAudit(manager, schema, [entry]);
         // One that is admitted since then has certificates that were not dropped.
         if (device !== undefined) await records.delete(deviceId);
       }
@@ -156,7 +169,7 @@ export class DeviceAccess {
       if (namedOnboardingId === null) throw new Mqtt2goError('unknown_device', 'Nothing admits the device any more.');
       const after = { ...before, ...admission, pendingOnboardingId: null, namedOnboardingId };
       await this.homes.ensureGroups(manager, after.homeId, groups);
-      await records.replaceGroups(deviceId, groups);
+      await records.replaceGroups(deviceId, groups, after.homeId);
       await records.update(deviceId, after);
       if (completed !== null) await records.dropOthers(deviceId, completed, this.clock.now());
       return after;

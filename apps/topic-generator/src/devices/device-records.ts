@@ -1,4 +1,7 @@
+import { type AuditEntry, auditRows, insertAudit } from '@mqtt2go/audit';
 import type { EntityManager } from 'typeorm';
+import { schema } from '../schema.js';
+import { deviceEntry } from './device-audit.js';
 
 /** A device's row, locked until the transaction ends. */
 export interface DeviceRecord {
@@ -29,6 +32,11 @@ export interface Renewal {
 const deviceColumns = `
   home_id AS "homeId", gateway_id AS "gatewayId", device_type AS "deviceType",
   pending_onboarding_id AS "pendingOnboardingId", named_onboarding_id AS "namedOnboardingId"`;
+
+/** The audit entry of an admission. */
+export function admissionEntry({ deviceId, homeId, gatewayId, onboardingId, serialNumber }: Admission): AuditEntry {
+  return deviceEntry('device.admitted', deviceId, { homeId, onboardingId, details: { gatewayId, serialNumber } });
+}
 
 /**
  * The statements on a device and its certificates. Each transaction locks the device's row before it
@@ -83,11 +91,22 @@ export class DeviceRecords {
   async addCertificate(admission: Admission, nowMs: number): Promise<'added' | 'known' | 'dropped'> {
     const { deviceId, serialNumber, onboardingId, gatewayId, deviceType } = admission;
     const added = await this.manager.query<unknown[]>(
-      `INSERT INTO topic_generator.device_certificate
-         (device_id, serial_number, onboarding_id, gateway_id, device_type, admitted_at)
-       VALUES ($1, $2, $3, $4, $5, $6)
-       ON CONFLICT DO NOTHING RETURNING 1`,
-      [deviceId, serialNumber, onboardingId, gatewayId, deviceType, new Date(nowMs)],
+      `WITH added AS (
+         INSERT INTO topic_generator.device_certificate
+           (device_id, serial_number, onboarding_id, gateway_id, device_type, admitted_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING RETURNING 1
+       ), audited AS (${insertAudit(schema, '$7', 'added')})
+       SELECT 1 FROM added`,
+      [
+        deviceId,
+        serialNumber,
+        onboardingId,
+        gatewayId,
+        deviceType,
+        new Date(nowMs),
+        auditRows([admissionEntry(admission)]),
+      ],
     );
     if (added.length > 0) return 'added';
     return (await this.standing(deviceId, serialNumber)) === 'admitted' ? 'known' : 'dropped';
@@ -96,13 +115,21 @@ export class DeviceRecords {
   /** Adds a certificate to the admission of the one that it renews. Changes nothing unless that one is in force. */
   async addRenewal({ deviceId, serialNumber, renewedFrom }: Renewal): Promise<void> {
     await this.manager.query(
-      `INSERT INTO topic_generator.device_certificate
-         (device_id, serial_number, onboarding_id, gateway_id, device_type, admitted_at)
-       SELECT device_id, $3, onboarding_id, gateway_id, device_type, admitted_at
-       FROM topic_generator.device_certificate
-       WHERE device_id = $1 AND serial_number = $2 AND dropped_at IS NULL
-       ON CONFLICT DO NOTHING`,
-      [deviceId, renewedFrom, serialNumber],
+      `WITH added AS (
+         INSERT INTO topic_generator.device_certificate
+           (device_id, serial_number, onboarding_id, gateway_id, device_type, admitted_at)
+         SELECT device_id, $3, onboarding_id, gateway_id, device_type, admitted_at
+         FROM topic_generator.device_certificate
+         WHERE device_id = $1 AND serial_number = $2 AND dropped_at IS NULL
+         ON CONFLICT DO NOTHING RETURNING 1
+       ), audited AS (${insertAudit(schema, '$4', 'added')})
+       SELECT 1 FROM added`,
+      [
+        deviceId,
+        renewedFrom,
+        serialNumber,
+        auditRows([deviceEntry('device.certificate-accepted', deviceId, { details: { serialNumber, renewedFrom } })]),
+      ],
     );
   }
 
@@ -158,23 +185,34 @@ export class DeviceRecords {
   /** Drops certificates whether they were admitted or not: one that is not here yet can no longer come. */
   async dropSerials(deviceId: string, serialNumbers: readonly string[], nowMs: number): Promise<void> {
     await this.manager.query(
-      `INSERT INTO topic_generator.device_certificate (device_id, serial_number, dropped_at)
+      `WITH audited AS (${insertAudit(schema, '$4')})
+       INSERT INTO topic_generator.device_certificate (device_id, serial_number, dropped_at)
        SELECT $1, serial_number, $3 FROM unnest($2::varchar[]) AS serial_number ORDER BY serial_number
        ON CONFLICT (device_id, serial_number) DO UPDATE
          SET dropped_at = coalesce(device_certificate.dropped_at, excluded.dropped_at)`,
-      [deviceId, [...new Set(serialNumbers)], new Date(nowMs)],
+      [
+        deviceId,
+        [...new Set(serialNumbers)],
+        new Date(nowMs),
+        auditRows([deviceEntry('device.access-revoked', deviceId, { details: { serialNumbers } })]),
+      ],
     );
   }
 
-  async replaceGroups(deviceId: string, groupIds: readonly string[]): Promise<void> {
+  async replaceGroups(deviceId: string, groupIds: readonly string[], homeId: string): Promise<void> {
     await this.manager.query(
       'DELETE FROM topic_generator.device_group WHERE device_id = $1 AND group_id <> ALL($2::varchar[])',
       [deviceId, groupIds],
     );
     await this.manager.query(
-      `INSERT INTO topic_generator.device_group (device_id, group_id)
+      `WITH audited AS (${insertAudit(schema, '$3')})
+       INSERT INTO topic_generator.device_group (device_id, group_id)
        SELECT $1, group_id FROM unnest($2::varchar[]) AS group_id ON CONFLICT DO NOTHING`,
-      [deviceId, groupIds],
+      [
+        deviceId,
+        groupIds,
+        auditRows([deviceEntry('device.named', deviceId, { homeId, details: { groups: groupIds } })]),
+      ],
     );
   }
 

@@ -1,9 +1,12 @@
 import type { DevicePrincipal } from '@mqtt2go/access';
+import { auditRow, auditRows, insertAudit, insertAuditEach } from '@mqtt2go/audit';
 import { isUniqueViolation } from '@mqtt2go/persistence';
 import { Clock } from '@mqtt2go/ports';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { Admission } from './device-records.js';
+import { schema } from '../schema.js';
+import { deviceEntry } from './device-audit.js';
+import { type Admission, admissionEntry } from './device-records.js';
 
 /** A device in its first groups. */
 export interface NamedDevice {
@@ -36,11 +39,20 @@ export class NewDevices {
            INSERT INTO topic_generator.device (device_id, home_id, gateway_id, device_type, pending_onboarding_id)
            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (device_id) DO NOTHING
            RETURNING device_id, pending_onboarding_id, gateway_id, device_type
-         )
+         ), audited AS (${insertAudit(schema, '$8', 'new_device')})
          INSERT INTO topic_generator.device_certificate
            (device_id, onboarding_id, gateway_id, device_type, serial_number, admitted_at)
          SELECT new_device.*, $6, $7 FROM new_device RETURNING 1`,
-        [deviceId, homeId, gatewayId, deviceType, onboardingId, serialNumber, new Date(this.clock.now())],
+        [
+          deviceId,
+          homeId,
+          gatewayId,
+          deviceType,
+          onboardingId,
+          serialNumber,
+          new Date(this.clock.now()),
+          auditRows([admissionEntry(admission)]),
+        ],
       )
       .catch((error: unknown) => {
         // Dropped before it came.
@@ -91,10 +103,10 @@ export class NewDevices {
          INSERT INTO topic_generator.device_group (device_id, group_id)
          SELECT n.device_id, g.id FROM named n, unnest($2::varchar[]) AS g(id)
          ON CONFLICT DO NOTHING
-       )
+       ), audited AS (${insertAuditEach(schema, '$3', 'named', `jsonb_build_object('home_id', home_id)`)})
        SELECT home_id AS "homeId", gateway_id AS "gatewayId", device_type AS "deviceType", is_moved AS "isMoved"
        FROM named`,
-      [deviceId, groupIds],
+      [deviceId, groupIds, auditRow(deviceEntry('device.named', deviceId, { details: { groups: groupIds } }))],
     );
     return named;
   }

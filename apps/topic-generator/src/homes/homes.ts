@@ -1,22 +1,75 @@
-import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import type { DataSource, EntityManager } from 'typeorm';
 
-/** The homes and their gateways. */
-@Injectable()
+/** Of advisory locks: one home is placed at a time, whichever process does it. */
+const placementLock = 0x686f6d65;
+/** Homes whose broker is remembered; it never changes. */
+const capacity = 10_000;
+
+export interface HomesOptions {
+  /** The home brokers' names, one at least. */
+  readonly brokers: readonly string[];
+  /** Those of {@link brokers} that can be reached: a new home is not placed on another while there is one. */
+  readonly reachable: () => readonly string[];
+}
+
+/** The homes and their gateways, and which home broker each home is on. */
 export class Homes {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly known = new Map<string, string>();
 
-  async hasGateway(homeId: string, gatewayId: string): Promise<boolean> {
-    const rows = await this.dataSource.query<unknown[]>(
-      'SELECT 1 FROM topic_generator.gateway WHERE home_id = $1 AND gateway_id = $2',
-      [homeId, gatewayId],
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly options: HomesOptions,
+  ) {}
+
+  /**
+   * Places the homes of before there were several brokers.
+   * @throws Mqtt2goError `configuration_invalid` when homes are on a broker that is not among those that there are
+   */
+  async placeAll(): Promise<void> {
+    const { brokers } = this.options;
+    await this.dataSource.query('UPDATE topic_generator.home SET broker = $1 WHERE broker IS NULL', [this.first]);
+    const elsewhere = await this.dataSource.query<{ broker: string; homes: string }[]>(
+      `SELECT broker, count(*) AS homes FROM topic_generator.home
+       WHERE broker <> ALL($1::varchar[]) GROUP BY broker ORDER BY broker`,
+      [brokers],
     );
-    return rows.length > 0;
+    if (elsewhere.length === 0) return;
+    const missing = elsewhere.map(({ broker, homes }) => `${broker} (${homes} homes)`).join(', ');
+    throw new Mqtt2goError(
+      'configuration_invalid',
+      `MQTT2GO_BROKERS: homes are on home brokers that are not in it: ${missing}; it has ${brokers.join(', ')}`,
+    );
   }
 
-  /** Makes home and gateway unless they are there. */
+  /** The name of the broker that the home is on, if the home has this gateway. */
+  async brokerOfGateway(homeId: string, gatewayId: string): Promise<string | undefined> {
+    const [row] = await this.dataSource.query<{ broker: string }[]>(
+      `SELECT coalesce(h.broker, $3) AS broker FROM topic_generator.gateway g JOIN topic_generator.home h USING (home_id)
+       WHERE g.home_id = $1 AND g.gateway_id = $2`,
+      [homeId, gatewayId, this.first],
+    );
+    return row?.broker;
+  }
+
+  /** @throws Mqtt2goError `unknown_home` */
+  async brokerOf(homeId: string): Promise<string> {
+    const known = this.known.get(homeId);
+    if (known !== undefined) return known;
+    const [row] = await this.dataSource.query<{ broker: string }[]>(
+      'SELECT coalesce(broker, $2) AS broker FROM topic_generator.home WHERE home_id = $1',
+      [homeId, this.first],
+    );
+    if (row === undefined) throw new Mqtt2goError('unknown_home');
+    if (this.known.size >= capacity) this.known.clear();
+    this.known.set(homeId, row.broker);
+    return row.broker;
+  }
+
+  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
   async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
-    await manager.query('INSERT INTO topic_generator.home (home_id) VALUES ($1) ON CONFLICT DO NOTHING', [homeId]);
+    const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
+    if (there.length === 0) await this.place(manager, homeId);
     await manager.query(
       'INSERT INTO topic_generator.gateway (home_id, gateway_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
       [homeId, gatewayId],
@@ -30,6 +83,24 @@ export class Homes {
        SELECT $1, group_id FROM unnest($2::varchar[]) AS group_id ORDER BY group_id
        ON CONFLICT DO NOTHING`,
       [homeId, groupIds],
+    );
+  }
+
+  private get first(): string {
+    return this.options.brokers[0] ?? '';
+  }
+
+  /** Whoever has the lock sees the homes that were placed before; it ends with the transaction. */
+  private async place(manager: EntityManager, homeId: string): Promise<void> {
+    const reachable = this.options.reachable();
+    const brokers = reachable.length > 0 ? reachable : this.options.brokers;
+    await manager.query('SELECT pg_advisory_xact_lock($1)', [placementLock]);
+    await manager.query(
+      `INSERT INTO topic_generator.home (home_id, broker)
+       SELECT $1, b.name FROM unnest($2::varchar[]) WITH ORDINALITY AS b(name, place)
+       ORDER BY (SELECT count(*) FROM topic_generator.home h WHERE h.broker = b.name), b.place LIMIT 1
+       ON CONFLICT DO NOTHING`,
+      [homeId, brokers],
     );
   }
 }

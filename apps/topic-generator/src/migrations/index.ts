@@ -1,5 +1,12 @@
+import { auditMigration } from '@mqtt2go/audit';
+import { schema } from '../schema.js';
 import { HomesDevicesControllers1767225600000 } from './1767225600000-homes-devices-controllers.js';
 import { ControllerNamesAndSecrets1767398400000 } from './1767398400000-controller-names-and-secrets.js';
+import { HomesOnBrokers1767484800000 } from './1767484800000-homes-on-brokers.js';
 
 /** In the order in which they run. */
-export const migrations = [HomesDevicesControllers1767225600000, ControllerNamesAndSecrets1767398400000];
+export const migrations = [
+  HomesDevicesControllers1767225600000,
+  ControllerNamesAndSecrets1767398400000,
+  auditMigration(schema),
+];
