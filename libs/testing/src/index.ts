@@ -2,6 +2,7 @@ export { Clock, FakeClock } from '@mqtt2go/ports';
 export * from './containers/index.js';
 export * from './database-cluster.js';
 export * from './loggers.js';
+export * from './mqtt/plain-client.js';
 export * from './statements.js';
 export * from './test-broker.js';
 export * from './test-certificates.js';
