@@ -22,8 +22,12 @@ export function loadDeploymentConfig(env: Environment): DeploymentConfig {
       'neither MQTT2GO_KEY nor MQTT2GO_KEY_FILE is set; one of them has to give 32 bytes in base64',
     ]);
   }
-  const { MQTT2GO_DEPLOYMENT_DIR: folder } = readSettings(deploymentSettings, env);
-  return Object.freeze({ ...config, encryptionKey, deploymentDir: resolve(folder) });
+  return Object.freeze({ ...config, encryptionKey, deploymentDir: deploymentFolder(env) });
+}
+
+/** The absolute path of the folder that a deployment's files go to. @throws Mqtt2goError `configuration_invalid` */
+export function deploymentFolder(env: Environment): string {
+  return resolve(readSettings(deploymentSettings, env).MQTT2GO_DEPLOYMENT_DIR);
 }
 
 const madeSettings = {
