@@ -1,52 +1,41 @@
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import Table from 'cli-table3';
+import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { certificatesPerSecond } from './certificates.js';
-import { databaseUrlOf, dist, GatewayProcess } from './gateway-process.js';
-import { machineLimit, serveLimit } from './machine-limit.js';
+import { accessBench } from './access/access-bench.js';
+import { embeddedBench } from './embedded.js';
+import { serveLimit } from './machine-limit.js';
+import { type Row, tableOf } from './report.js';
 
-const run = promisify(execFile);
+const help = `npm run bench -- [suite ...] [options]
 
-const help = `npm run bench -- [options]
+Measures on this machine, simulators included, next to limits or peers in the same run. Everything is started for it, listens on
+loopback and is removed at the end.
 
-Measures the embedded set-up with the simulators on this machine, next to the machine's own limit in the same run.
-Everything listens on loopback, in a data folder of its own that is removed at the end. Takes about a minute.
+  embedded   the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
+  access     access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
 
-  --devices N      how many devices are added (600)
-  --concurrency N  how many at once (24)
+  --devices N      embedded: how many devices are added (600)
+  --concurrency N  embedded: how many at once (24)
+  --sizes N,N,...  access: how many devices the broker knows (1000,20000,100000)
   --json           the figures as JSON only
   --help           this text
 
-The figures are also written to .bench/latest.json.
+MQTT2GO_MOSQUITTO_IMAGE names the broker's image. The figures are also written to .bench/<suite>.json.
 `;
 
-const fleetReport = z.object({
-  added: z.int(),
-  failed: z.array(z.unknown()),
-  perSecond: z.number(),
-  p50Ms: z.number(),
-  p99Ms: z.number(),
-});
-type FleetReport = z.infer<typeof fleetReport>;
-
-interface Row {
-  readonly what: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly aim?: string;
-  readonly reached?: boolean;
-}
+const suite = z.enum(['embedded', 'access']);
+const positive = z.coerce.number().int().min(1).max(1_000_000);
 
 async function main(): Promise<void> {
   if (process.argv[2] === 'limit-server') return serveLimit();
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       devices: { type: 'string', default: '600' },
       concurrency: { type: 'string', default: '24' },
+      sizes: { type: 'string', default: '1000,20000,100000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -55,135 +44,32 @@ async function main(): Promise<void> {
     process.stdout.write(help);
     return;
   }
-  const [devices, concurrency] = [values.devices, values.concurrency].map((text) =>
-    z.coerce.number().int().min(1).max(100_000).parse(text),
-  );
-  const rows = await measure(devices ?? 600, concurrency ?? 24, (line) => {
+  const tell = (line: string): void => {
     if (!values.json) process.stderr.write(`${line}\n`);
-  });
-  const report = {
-    at: new Date().toISOString(),
-    node: process.version,
-    cpus: cpus().map(({ model }) => model),
-    devices,
-    concurrency,
-    rows,
   };
-  await mkdir('.bench', { recursive: true });
-  await writeFile(join('.bench', 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
-  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${tableOf(rows)}\n`);
-}
-
-async function measure(devices: number, concurrency: number, tell: (line: string) => void): Promise<Row[]> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-bench-'));
-  try {
-    tell('first start, with a new data folder ...');
-    const first = await GatewayProcess.start(dataDir);
-    await first.stop();
-    tell('second start ...');
-    const gateway = await GatewayProcess.start(dataDir);
-    try {
-      const idle = await gateway.memory(dataDir);
-      tell('warming up ...');
-      await fleet(dataDir, Math.min(devices, concurrency * 4), concurrency, 'existing-key');
-      tell(`the machine's own limit ...`);
-      const limit = await machineLimit(await databaseUrlOf(dataDir), Math.min(devices, 400), concurrency);
-      const cpuBefore = await gateway.cpuSeconds();
-      tell(`adding ${devices} devices, ${concurrency} at once ...`);
-      const existing = await fleet(dataDir, devices, concurrency, 'existing-key');
-      const cpuMs = ((await gateway.cpuSeconds()) - cpuBefore) * 1000;
-      tell(`adding ${devices} devices that ask with a request of their own ...`);
-      const csr = await fleet(dataDir, devices, concurrency, 'csr');
-      tell('certificates ...');
-      const certificates = await certificatesPerSecond(gateway.file, 2_000, 32);
-      const loaded = await gateway.memory(dataDir);
-      return [
-        {
-          what: 'onboardings, existing key',
-          value: existing.perSecond,
-          unit: '/s',
-          aim: '50',
-          reached: existing.perSecond >= 50,
-        },
-        { what: '  p50', value: existing.p50Ms, unit: 'ms' },
-        { what: '  p99', value: existing.p99Ms, unit: 'ms' },
-        { what: '  CPU of the platform for one (minting included)', value: cpuMs / devices, unit: 'ms' },
-        { what: 'onboardings, certificate request', value: csr.perSecond, unit: '/s' },
-        { what: '  p50', value: csr.p50Ms, unit: 'ms' },
-        { what: '  p99', value: csr.p99Ms, unit: 'ms' },
-        { what: 'limit of this machine: 2 handshakes, key pair, signature, writes', value: limit, unit: '/s' },
-        {
-          what: 'share of the limit reached (existing key)',
-          value: (100 * existing.perSecond) / limit,
-          unit: '%',
-          aim: '50',
-          reached: existing.perSecond / limit >= 0.5,
-        },
-        { what: 'certificates over the bus, stored', value: certificates, unit: '/s' },
-        {
-          what: 'ready, first start (new database and CA)',
-          value: first.readyMs,
-          unit: 'ms',
-          aim: '3000',
-          reached: first.readyMs <= 3000,
-        },
-        {
-          what: 'ready, later start',
-          value: gateway.readyMs,
-          unit: 'ms',
-          aim: '3000',
-          reached: gateway.readyMs <= 3000,
-        },
-        { what: 'resident after the start, gateway', value: idle.gatewayMb, unit: 'MB' },
-        {
-          what: 'resident after the start, with PostgreSQL',
-          value: idle.allMb,
-          unit: 'MB',
-          aim: '200',
-          reached: idle.allMb <= 200,
-        },
-        { what: 'resident after the load, gateway', value: loaded.gatewayMb, unit: 'MB' },
-        { what: 'resident after the load, with PostgreSQL', value: loaded.allMb, unit: 'MB' },
-      ];
-    } finally {
-      await gateway.stop();
-    }
-  } finally {
-    await rm(dataDir, { recursive: true, force: true });
+  const suites = {
+    embedded: () => embeddedBench(positive.parse(values.devices), positive.parse(values.concurrency), tell),
+    access: () =>
+      accessBench(
+        process.env.MQTT2GO_MOSQUITTO_IMAGE ?? 'mqtt2go/offline-mosquitto',
+        values.sizes.split(',').map((size) => positive.parse(size)),
+        tell,
+      ),
+  };
+  for (const name of z.array(suite).parse(positionals.length === 0 ? ['embedded'] : positionals)) {
+    await report(name, await suites[name](), values.json);
   }
 }
 
-/** The command line's own fleet, as a process of its own: simulators of devices and controllers over real TLS. */
-async function fleet(dataDir: string, devices: number, concurrency: number, keyMode: string): Promise<FleetReport> {
-  const { stdout } = await run(
-    process.execPath,
-    [
-      join(dist, 'cli.mjs'),
-      ...['--data', dataDir, '--json', 'device', 'fleet', String(devices)],
-      ...['--concurrency', String(concurrency), '--homes', String(concurrency), '--key-mode', keyMode],
-    ],
-    { maxBuffer: 16 * 1024 * 1024 },
+async function report(name: string, rows: readonly Row[], asJson: boolean): Promise<void> {
+  const text = JSON.stringify(
+    { at: new Date().toISOString(), suite: name, node: process.version, cpus: cpus().map(({ model }) => model), rows },
+    null,
+    2,
   );
-  const report = fleetReport.parse(JSON.parse(stdout));
-  if (report.added !== devices) throw new Error(`only ${report.added} of ${devices} devices were added: ${stdout}`);
-  return report;
-}
-
-function tableOf(rows: readonly Row[]): string {
-  const table = new Table({
-    head: ['measured', 'value', '', 'aim', ''],
-    style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'left', 'right', 'left'],
-  });
-  for (const { what, value, unit, aim, reached } of rows)
-    table.push([
-      what,
-      value.toFixed(value < 100 ? 1 : 0),
-      unit,
-      aim ?? '',
-      reached === undefined ? '' : reached ? 'reached' : 'missed',
-    ]);
-  return table.toString();
+  await mkdir('.bench', { recursive: true });
+  await writeFile(join('.bench', `${name}.json`), `${text}\n`);
+  process.stdout.write(asJson ? `${text}\n` : `${tableOf(rows)}\n`);
 }
 
 main().catch((error: unknown) => {
