@@ -1,4 +1,7 @@
 import { Command } from 'commander';
+import { checkpointCommand } from './audit/checkpoint-command.js';
+import { listCommand } from './audit/list-command.js';
+import { verifyCommand } from './audit/verify-command.js';
 import { addCommand } from './controller/add-command.js';
 import { credentialsCommand } from './controller/credentials-command.js';
 import { demoCommand } from './demo/demo-command.js';
@@ -67,5 +70,9 @@ export function createProgram(surroundings: Surroundings): Command {
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
   add(device, 'fleet', fleetCommand);
+  const audit = program.command('audit').description('who did what to which device');
+  add(audit, 'list', listCommand);
+  add(audit, 'verify', verifyCommand);
+  add(audit, 'checkpoint', checkpointCommand);
   return program;
 }

@@ -45,7 +45,7 @@ export async function openOperator(dataDir: string, signal?: AbortSignal): Promi
       return client;
     },
   };
-  const bus = new Bus(noticed);
+  const bus = new Bus(noticed, undefined, 'operator');
   try {
     await Promise.all(clients.map((client) => connected(client, platform, signal)));
   } catch (error) {
