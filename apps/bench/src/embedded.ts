@@ -46,7 +46,7 @@ export async function embeddedBench(
       tell(`adding ${devices} devices that ask with a request of their own ...`);
       const csr = await fleet(dataDir, devices, concurrency, 'csr');
       tell('certificates ...');
-      const certificates = await certificatesPerSecond(gateway.file, 2_000, 32);
+      const certificates = await certificatesPerSecond(gateway.file, { count: 2_000, concurrency: 32 });
       const loaded = await gateway.memory(dataDir);
       return [
         {

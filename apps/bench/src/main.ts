@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { accessBench } from './access/access-bench.js';
+import { certificatesBench } from './cfssl.js';
 import { embeddedBench } from './embedded.js';
 import { serveLimit } from './machine-limit.js';
 import { type Row, tableOf } from './report.js';
@@ -13,8 +14,9 @@ const help = `npm run bench -- [suite ...] [options]
 Measures on this machine, simulators included, next to limits or peers in the same run. Everything is started for it, listens on
 loopback and is removed at the end.
 
-  embedded   the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
-  access     access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
+  embedded      the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
+  access        access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
+  certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
 
   --devices N      embedded: how many devices are added (600)
   --concurrency N  embedded: how many at once (24)
@@ -25,7 +27,7 @@ loopback and is removed at the end.
 MQTT2GO_MOSQUITTO_IMAGE names the broker's image. The figures are also written to .bench/<suite>.json.
 `;
 
-const suite = z.enum(['embedded', 'access']);
+const suite = z.enum(['embedded', 'access', 'certificates']);
 const positive = z.coerce.number().int().min(1).max(1_000_000);
 
 async function main(): Promise<void> {
@@ -55,6 +57,7 @@ async function main(): Promise<void> {
         values.sizes.split(',').map((size) => positive.parse(size)),
         tell,
       ),
+    certificates: () => certificatesBench(2_000, 32, tell),
   };
   for (const name of z.array(suite).parse(positionals.length === 0 ? ['embedded'] : positionals)) {
     await report(name, await suites[name](), values.json);
