@@ -1,5 +1,8 @@
+import { auditRow, auditRows, callerActor, insertAudit, insertAuditEach } from '@mqtt2go/audit';
+import { currentCaller } from '@mqtt2go/messaging';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { DataSource, EntityManager } from 'typeorm';
+import { schema } from '../schema.js';
 
 /** Of advisory locks: one home is placed at a time, whichever process does it. */
 const placementLock = 0x686f6d65;
@@ -70,9 +73,13 @@ export class Homes {
   async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
     const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
     if (there.length === 0) await this.place(manager, homeId);
+    const actor = callerActor(currentCaller(), 'operator');
     await manager.query(
-      'INSERT INTO topic_generator.gateway (home_id, gateway_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-      [homeId, gatewayId],
+      `WITH made AS (
+         INSERT INTO topic_generator.gateway (home_id, gateway_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1
+       ), audited AS (${insertAudit(schema, '$3', 'made')})
+       SELECT 1 FROM made`,
+      [homeId, gatewayId, auditRows([{ actor, action: 'gateway.created', homeId, details: { gatewayId } }])],
     );
   }
 
@@ -96,11 +103,19 @@ export class Homes {
     const brokers = reachable.length > 0 ? reachable : this.options.brokers;
     await manager.query('SELECT pg_advisory_xact_lock($1)', [placementLock]);
     await manager.query(
-      `INSERT INTO topic_generator.home (home_id, broker)
-       SELECT $1, b.name FROM unnest($2::varchar[]) WITH ORDINALITY AS b(name, place)
-       ORDER BY (SELECT count(*) FROM topic_generator.home h WHERE h.broker = b.name), b.place LIMIT 1
-       ON CONFLICT DO NOTHING`,
-      [homeId, brokers],
+      `WITH made AS (
+         INSERT INTO topic_generator.home (home_id, broker)
+         SELECT $1, b.name FROM unnest($2::varchar[]) WITH ORDINALITY AS b(name, place)
+         ORDER BY (SELECT count(*) FROM topic_generator.home h WHERE h.broker = b.name), b.place LIMIT 1
+         ON CONFLICT DO NOTHING RETURNING broker
+       ), audited AS (${insertAuditEach(
+         schema,
+         '$3',
+         'made',
+         `jsonb_build_object('details', jsonb_build_object('broker', broker))`,
+       )})
+       SELECT 1 FROM made`,
+      [homeId, brokers, auditRow({ actor: callerActor(currentCaller(), 'operator'), action: 'home.created', homeId })],
     );
   }
 }
