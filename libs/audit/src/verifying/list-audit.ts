@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { type HashedEntry, hashedColumns } from '../chain/hashing.js';
+import type { AuditHead } from './verify-audit.js';
 
 export interface AuditFilter {
   readonly deviceId?: string | undefined;
@@ -48,6 +49,19 @@ export async function auditSchemas(client: ClientBase): Promise<string[]> {
     `SELECT table_schema AS schema FROM information_schema.tables WHERE table_name = 'audit_link' ORDER BY table_schema`,
   );
   return rows.map(({ schema }) => schema);
+}
+
+/** Where the chains of all services end now. */
+export async function auditHeads(client: ClientBase): Promise<AuditHead[]> {
+  const heads: AuditHead[] = [];
+  for (const schema of await auditSchemas(client)) {
+    const { rows } = await client.query<{ position: string; hash: string }>(
+      `SELECT position, encode(hash, 'hex') AS hash FROM ${schema}.audit_link ORDER BY position DESC LIMIT 1`,
+    );
+    const [last] = rows;
+    if (last !== undefined) heads.push({ schema, position: Number(last.position), hash: last.hash });
+  }
+  return heads;
 }
 
 function compare(one: string, other: string): number {
