@@ -1,10 +1,11 @@
 import { AuditModule, AuditRefusals } from '@mqtt2go/audit';
 import { Bus, BusModule, DeviceTraffic } from '@mqtt2go/messaging';
-import { PersistenceModule } from '@mqtt2go/persistence';
+import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
 import type { DynamicModule } from '@nestjs/common';
 import { Registry } from 'prom-client';
+import { DataSource } from 'typeorm';
 import { ActivateDeviceController } from './activation/activate-device.controller.js';
 import { ActivationBrokerKeeper } from './activation/activation-broker-keeper.js';
 import { ActivationPrincipals } from './activation/activation-principals.js';
@@ -59,9 +60,11 @@ export class DiscoveryModule {
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
         {
           provide: BrokerCopy,
-          useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals) =>
-            new BrokerCopy(admin, principals, { hasReplicas }),
-          inject: [BrokerAdmin, ActivationPrincipals],
+          useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals, dataSource: DataSource) => {
+            const locks = hasReplicas ? new ProcessLocks(dataSource, { namespace: schema }) : undefined;
+            return new BrokerCopy(admin, principals, { locks });
+          },
+          inject: [BrokerAdmin, ActivationPrincipals, DataSource],
         },
         {
           provide: ActivationBrokerKeeper,

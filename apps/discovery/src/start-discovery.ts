@@ -37,7 +37,7 @@ export interface DiscoveryDeps {
   /** How the activation broker's messages are shared with other replicas; not at all by default. */
   readonly activationSharing?: Sharing | undefined;
   /**
-   * Other processes of the service change the same database, so that what a broker was told is read back each time.
+   * Other processes of the service change the same database: a principal is locked while the broker is told of it.
    * As `sharedBus` by default.
    */
   readonly hasReplicas?: boolean;

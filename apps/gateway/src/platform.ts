@@ -1,5 +1,6 @@
 import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
 import {
+  defaultHomeBrokerName,
   type PlatformConfig,
   type PlatformFile,
   type RunnableService,
@@ -109,9 +110,15 @@ async function start(
       startTopicGenerator({
         ...common,
         busLink: brokers.busLink('topic-generator'),
-        brokerAdmin: brokers.homeAdmin(),
         encryptionKey,
-        controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+        homeBrokers: [
+          {
+            name: defaultHomeBrokerName,
+            admin: brokers.homeAdmin(),
+            controllerUrl: `mqtts://${publicHost}:${ports.home}`,
+            controllerWebSocketUrl: `wss://${publicHost}:${ports.homeWss}`,
+          },
+        ],
       }),
     ),
   ]);

@@ -55,9 +55,7 @@ export class TopicGeneratorController {
   }
 
   @Answers(topicGenerator.createController)
-  async createController(
-    request: z.output<typeof topicGenerator.createController.input>,
-  ): Promise<NewController> {
+  async createController(request: z.output<typeof topicGenerator.createController.input>): Promise<NewController> {
     return this.controllers.create(request);
   }
 

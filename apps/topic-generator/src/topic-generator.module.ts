@@ -50,7 +50,7 @@ export class TopicGeneratorModule {
                 new BrokerCopy(
                   admin,
                   new HomePrincipals(dataSource, secrets, { broker: name, isFirst: name === homeBrokers[0]?.name }),
-                  hasReplicas ? { locks: new ProcessLocks(dataSource, { namespace: `${schema}/${name}` }) } : {},
+                  { locks: hasReplicas ? new ProcessLocks(dataSource, { namespace: `${schema}/${name}` }) : undefined },
                 ),
             }),
           inject: [DataSource, ControllerSecrets, Homes],

@@ -33,6 +33,7 @@ describe('the topic generator', () => {
   let admin: FakeBrokerAdmin;
   let service: ServiceHandle;
   let bus: Bus;
+  const controllerWebSocketUrl = 'wss://home.example:8884';
   let count = 0;
   const { log, lines } = collectingLogger();
   let homeId: string;
@@ -45,9 +46,8 @@ describe('the topic generator', () => {
       databaseUrl: database.url,
       poolSize: 5,
       busLink: broker.link('topic-generator'),
-      brokerAdmin: admin,
+      homeBrokers: [{ name: 'home-0', admin, controllerUrl: 'mqtts://home.example:8883', controllerWebSocketUrl }],
       encryptionKey,
-      controllerUrl: 'wss://home.example:8884',
     });
 
   const admission = (
@@ -73,7 +73,7 @@ describe('the topic generator', () => {
     bus.call(topicGenerator.createController, { homeId: home, gatewayId });
 
   const principals = (dataSource: DataSource, key = encryptionKey): HomePrincipals =>
-    new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(key)));
+    new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(key)), { broker: 'home-0', isFirst: true });
   const withDatabase = async (work: (dataSource: DataSource) => Promise<unknown>): Promise<void> => {
     const dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
     try {
@@ -144,14 +144,14 @@ describe('the topic generator', () => {
   describe('homes and controllers', () => {
     it('knows the gateways that a controller was made for', async () => {
       const ask = (home: string, gatewayId: string) => bus.call(topicGenerator.hasGateway, { homeId: home, gatewayId });
-      expect(await ask(homeId, 'gw')).toEqual({ exists: true });
+      expect(await ask(homeId, 'gw')).toEqual({ exists: true, broker: 'home-0' });
       expect(await ask(homeId, 'other')).toEqual({ exists: false });
       expect(await ask('nowhere', 'gw')).toEqual({ exists: false });
     });
 
     it('makes a controller with a random password that the database has only as a hash and sealed', async () => {
       const made = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw', role: 'guest' });
-      expect(made.url).toBe('wss://home.example:8884');
+      expect(made).toMatchObject({ url: 'mqtts://home.example:8883', webSocketUrl: controllerWebSocketUrl });
       expect(made.username.endsWith(`@${homeId}`)).toBe(true);
       const told = controllerOnBroker(made.username);
       expect(told).toMatchObject({ homeId, gatewayId: 'gw', role: 'guest', secret: made.password });

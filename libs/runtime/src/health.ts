@@ -4,15 +4,22 @@ import type { DependencyHealth, HealthReport } from './service-handle.js';
 export interface HealthCheck {
   readonly name: string;
   readonly check: () => unknown;
+  /** Of the checks with the same word here, one that is up is enough. */
+  readonly oneOf?: string;
 }
 
 const checkTimeoutMs = 2_000;
 
-/** Looks at all dependencies at once; one that does not answer in 2 seconds is down. */
+/** Up when every dependency is, or another that is as good. Looks at all of them at once; one that does not answer in 2 seconds is down. */
 export async function checkHealth(name: string, checks: readonly HealthCheck[]): Promise<HealthReport> {
   const dependencies = await Promise.all(checks.map(checkOne));
-  const status = dependencies.every((dependency) => dependency.status === 'up') ? 'up' : 'down';
-  return { name, status, dependencies };
+  const needed = new Map<string, boolean>();
+  checks.forEach(({ oneOf }, index) => {
+    const isUp = dependencies[index]?.status === 'up';
+    const need = oneOf ?? `${index}`;
+    needed.set(need, isUp || (needed.get(need) ?? false));
+  });
+  return { name, status: [...needed.values()].every(Boolean) ? 'up' : 'down', dependencies };
 }
 
 async function checkOne({ name, check }: HealthCheck): Promise<DependencyHealth> {

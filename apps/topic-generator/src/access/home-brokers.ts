@@ -120,7 +120,10 @@ export class HomeBrokers implements OnApplicationBootstrap, BeforeApplicationShu
       await this.tell(shard, keys);
     } catch (error) {
       const { name } = shard.broker;
-      this.options.log.warn({ err: error, broker: name }, 'a home broker is not there; it is told later who has left it');
+      this.options.log.warn(
+        { err: error, broker: name },
+        'a home broker is not there; it is told later who has left it',
+      );
       // Lost with this process; but the copy is made anew when the broker is first met by another one.
       for (const key of keys) shard.owed.set(`${key.kind}/${key.id}`, key);
     }

@@ -47,9 +47,10 @@ export interface HomePrincipalsOptions {
 
 /** Who is to be on a home broker, by the database: devices that have a certificate, and controllers, of its homes. */
 export class HomePrincipals implements PrincipalSource {
+  /** @param secrets what opens controllers' passwords; without it they come with their hashes alone */
   constructor(
     private readonly dataSource: DataSource,
-    private readonly secrets: ControllerSecrets,
+    private readonly secrets: ControllerSecrets | undefined,
     private readonly options: HomePrincipalsOptions,
   ) {}
 
@@ -96,6 +97,7 @@ export class HomePrincipals implements PrincipalSource {
   }
 
   private async controllers(condition: string, parameters: unknown[]): Promise<ControllerPrincipal[]> {
+    const { secrets } = this;
     const rows = await this.read<ControllerRow>(selectControllers, condition, parameters);
     return rows.map((row) => ({
       kind: 'controller',
@@ -109,7 +111,7 @@ export class HomePrincipals implements PrincipalSource {
         salt: row.password_salt,
         hash: row.password_hash,
       },
-      ...(row.password_sealed && { secret: this.secrets.open(row.username, row.password_sealed) }),
+      ...(secrets && row.password_sealed && { secret: secrets.open(row.username, row.password_sealed) }),
     }));
   }
 }

@@ -1,9 +1,10 @@
 import { writeAudit } from '@mqtt2go/audit';
 import { errorCode } from '@mqtt2go/persistence';
-import { BrokerCopy, Clock } from '@mqtt2go/ports';
+import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { HomeBrokers } from '../access/home-brokers.js';
 import { Homes } from '../homes/homes.js';
 import { schema } from '../schema.js';
 import { deviceEntry } from './device-audit.js';
@@ -22,7 +23,7 @@ export class DeviceAccess {
     private readonly dataSource: DataSource,
     private readonly homes: Homes,
     private readonly newDevices: NewDevices,
-    private readonly copy: BrokerCopy,
+    private readonly brokers: HomeBrokers,
     private readonly clock: Clock,
   ) {}
 
@@ -33,10 +34,11 @@ export class DeviceAccess {
    * certificate was dropped before; `unknown_home` without such a gateway; `unavailable` without the broker
    */
   async admit(admission: Admission): Promise<void> {
-    await this.copy.change({ kind: 'device', id: admission.deviceId }, async () => {
+    const { deviceId, homeId } = admission;
+    await this.brokers.change({ kind: 'device', id: deviceId }, async () => {
       const principal = await this.newDevices.admit(admission).catch(rethrow);
-      if (principal === undefined) await this.admitAgain(admission);
-      return { answer: undefined, principal: principal ?? 'unknown' };
+      const formerHomeId = principal === undefined ? await this.admitAgain(admission) : undefined;
+      return { answer: undefined, principal: principal ?? 'unknown', homeId, formerHomeId };
     });
   }
 
@@ -48,16 +50,15 @@ export class DeviceAccess {
    */
   async acceptCertificate(renewal: Renewal): Promise<void> {
     const { deviceId, renewedFrom, serialNumber } = renewal;
-    await this.transaction(async (manager) => {
-      const records = new DeviceRecords(manager);
-      if ((await records.lock(deviceId)) === undefined) throw new Mqtt2goError('unknown_device');
+    await this.changeDevice(deviceId, async (records) => {
+      const device = await records.lock(deviceId);
+      if (device === undefined) throw new Mqtt2goError('unknown_device');
       await records.addRenewal(renewal);
       const standing = await records.standing(deviceId, serialNumber);
-      if (standing === 'admitted') return;
+      if (standing === 'admitted') return device.homeId;
       const isNew = standing === 'unknown' && (await records.standing(deviceId, renewedFrom)) === 'unknown';
       throw new Mqtt2goError(isNew ? 'unknown_certificate' : 'certificate_revoked');
     });
-    await this.syncDevice(deviceId);
   }
 
   /**
@@ -70,7 +71,7 @@ export class DeviceAccess {
     const groups = [...new Set(groupIds)];
     // Throws before anything is stored.
     for (const groupId of groups) topics.device.filter({ groupId });
-    return this.copy.change({ kind: 'device', id: deviceId }, async () => {
+    return this.brokers.change({ kind: 'device', id: deviceId }, async () => {
       const named = await this.newDevices.name(deviceId, groups);
       const { homeId, gatewayId, deviceType } = named ?? (await this.nameAgain(deviceId, groups));
       return {
@@ -78,6 +79,7 @@ export class DeviceAccess {
         // What the broker knows of a device holds in whatever group it is. One that was named before is told again, for
         // this may repeat a naming of which the broker has not heard.
         principal: named?.isMoved === false ? 'unchanged' : 'unknown',
+        homeId,
       };
     });
   }
@@ -88,8 +90,7 @@ export class DeviceAccess {
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async withdraw(onboardingId: string, deviceId: string): Promise<void> {
-    await this.transaction(async (manager) => {
-      const records = new DeviceRecords(manager);
+    await this.changeDevice(deviceId, async (records, manager) => {
       const device = await records.lock(deviceId);
       const dropped = await records.dropAdmission(deviceId, onboardingId, this.clock.now());
       const isPending = device?.pendingOnboardingId === onboardingId;
@@ -97,7 +98,7 @@ export class DeviceAccess {
         const entry = deviceEntry('device.withdrawn', deviceId, { homeId: device?.homeId, onboardingId });
         await writeAudit(manager, schema, [entry]);
       }
-      if (device === undefined || (dropped === 0 && device.pendingOnboardingId !== onboardingId)) return;
+      if (device === undefined || (dropped === 0 && device.pendingOnboardingId !== onboardingId)) return device?.homeId;
       const remaining = await records.newestAdmission(deviceId);
       const isNamedEarlier = device.namedOnboardingId !== null && device.namedOnboardingId !== onboardingId;
       if (remaining === null && !isNamedEarlier) {
@@ -105,8 +106,8 @@ export class DeviceAccess {
       } else if (device.pendingOnboardingId === onboardingId) {
         await records.update(deviceId, { ...device, pendingOnboardingId: isNamedEarlier ? null : remaining });
       }
+      return device.homeId;
     });
-    await this.syncDevice(deviceId);
   }
 
   /**
@@ -115,8 +116,7 @@ export class DeviceAccess {
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async revoke(deviceId: string, serialNumbers: readonly string[]): Promise<void> {
-    await this.transaction(async (manager) => {
-      const records = new DeviceRecords(manager);
+    await this.changeDevice(deviceId, async (records, manager) => {
       const device = await records.lock(deviceId);
       if (serialNumbers.length > 0) {
         await records.dropSerials(deviceId, serialNumbers, this.clock.now());
@@ -130,14 +130,17 @@ export class DeviceAccess {
         // One that is admitted since then has certificates that were not dropped.
         if (device !== undefined) await records.delete(deviceId);
       }
+      return device?.homeId;
     });
-    await this.syncDevice(deviceId);
   }
 
-  /** Admits a device that has been admitted before, if only by the same request. */
-  private async admitAgain(admission: Admission): Promise<void> {
+  /**
+   * Admits a device that has been admitted before, if only by the same request. Returns the home that it has left, if
+   * it has.
+   */
+  private async admitAgain(admission: Admission): Promise<string | undefined> {
     const { deviceId, homeId, onboardingId } = admission;
-    await this.transaction(async (manager) => {
+    return this.transaction(async (manager) => {
       const nowMs = this.clock.now();
       const records = new DeviceRecords(manager);
       const device = await records.lockOrCreate(admission);
@@ -145,7 +148,7 @@ export class DeviceAccess {
       if (isElsewhere && device.namedOnboardingId !== null) throw new Mqtt2goError('device_already_active');
       const outcome = await records.addCertificate(admission, nowMs);
       if (outcome === 'dropped') throw new Mqtt2goError('certificate_revoked');
-      if (outcome === 'known') return;
+      if (outcome === 'known') return undefined;
       if (isElsewhere) {
         // Never named there, so it was only being added: whoever proved its code last has it.
         await records.dropOthers(deviceId, onboardingId, nowMs);
@@ -153,6 +156,7 @@ export class DeviceAccess {
       } else if (device.pendingOnboardingId !== onboardingId) {
         await records.update(deviceId, { ...device, pendingOnboardingId: onboardingId });
       }
+      return isElsewhere ? device.homeId : undefined;
     });
   }
 
@@ -176,8 +180,18 @@ export class DeviceAccess {
     });
   }
 
-  private async syncDevice(deviceId: string): Promise<void> {
-    await this.copy.sync([{ kind: 'device', id: deviceId }]);
+  /**
+   * Has its home's broker, or all of them, act by what a transaction made of a device.
+   * @param work answers the device's home, if it is known
+   */
+  private async changeDevice(
+    deviceId: string,
+    work: (records: DeviceRecords, manager: EntityManager) => Promise<string | undefined>,
+  ): Promise<void> {
+    await this.brokers.change({ kind: 'device', id: deviceId }, async () => {
+      const homeId = await this.transaction((manager) => work(new DeviceRecords(manager), manager));
+      return { answer: undefined, principal: 'unknown', homeId };
+    });
   }
 
   private async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {

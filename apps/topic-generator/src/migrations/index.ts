@@ -8,5 +8,6 @@ import { HomesOnBrokers1767484800000 } from './1767484800000-homes-on-brokers.js
 export const migrations = [
   HomesDevicesControllers1767225600000,
   ControllerNamesAndSecrets1767398400000,
+  HomesOnBrokers1767484800000,
   auditMigration(schema),
 ];

@@ -54,9 +54,8 @@ export class TopicGeneratorStand {
       clock: new FakeClock(),
       databaseUrl: this.database.url,
       busLink: this.broker.link('topic-generator'),
-      brokerAdmin: this.admin,
+      homeBrokers: [{ name: 'home-0', admin: this.admin, controllerUrl: 'mqtts://home.example:8883' }],
       encryptionKey: this.encryptionKey,
-      controllerUrl: 'wss://home.example:8884',
       ...changes,
     });
   }
@@ -70,7 +69,10 @@ export class TopicGeneratorStand {
 
   /** What the database says is to be on the broker. */
   principals(dataSource: DataSource): HomePrincipals {
-    return new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(this.encryptionKey)));
+    return new HomePrincipals(dataSource, new ControllerSecrets(new SecretBox(this.encryptionKey)), {
+      broker: 'home-0',
+      isFirst: true,
+    });
   }
 
   async admit(

@@ -86,14 +86,19 @@ export const createController = contract({
     username: identifier.optional(),
     role: z.enum(['administrator', 'family_member', 'guest']).default('administrator'),
   }),
-  output: z.object({ username: z.string(), password: z.string(), url: z.string() }),
+  output: z.object({
+    username: z.string(),
+    password: z.string(),
+    url: z.string(),
+    webSocketUrl: z.string().optional(),
+  }),
 });
 
-/** True if the home has this gateway. */
+/** True if the home has this gateway; and then the name of the home broker that the home is on. */
 export const hasGateway = contract({
   service,
   verb: 'has-gateway',
   callers: ['provisioning'],
   input: z.object({ homeId: identifier, gatewayId: identifier }),
-  output: z.object({ exists: z.boolean() }),
+  output: z.object({ exists: z.boolean(), broker: z.string().optional() }),
 });

@@ -1,7 +1,7 @@
 import type { ActivationPrincipal, Principal, PrincipalKey } from '@mqtt2go/access';
 import { describe, expect, it } from 'vitest';
 import { BrokerAdmin } from './broker-admin.js';
-import { BrokerCopy, type PrincipalSource } from './broker-copy.js';
+import { BrokerCopy, type PrincipalLocks, type PrincipalSource } from './broker-copy.js';
 
 function activation(id: string, activationCode: string): ActivationPrincipal {
   return { kind: 'activation', id, activationCode, expiresAtMs: 1 };
@@ -62,6 +62,17 @@ function holdPut(broker: SlowBroker): { isWaiting: Promise<void>; release: () =>
   return { isWaiting: waiting.promise, release: released.resolve };
 }
 
+/** One after the other, whoever asks. */
+class Locks implements PrincipalLocks {
+  #turn: Promise<unknown> = Promise.resolve();
+
+  async hold<T>(_names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
 const key: PrincipalKey = { kind: 'activation', id: 'lamp' };
 
 describe('BrokerCopy', () => {
@@ -117,18 +128,6 @@ describe('BrokerCopy', () => {
       await copy.change(key, async () => ({ answer: undefined, principal: 'unknown' }));
       expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'B'));
       expect(truth.loads).toBe(1);
-      await new BrokerCopy(broker, truth, { hasReplicas: true }).change(key, store(truth, 'C'));
-      expect(truth.loads).toBe(2);
-    });
-
-    it('gives way to what another process has made of it meanwhile', async () => {
-      const truth = new Truth();
-      const broker = new SlowBroker();
-      broker.beforePut = async () => {
-        truth.rows.set('lamp', activation('lamp', 'theirs'));
-      };
-      await new BrokerCopy(broker, truth, { hasReplicas: true }).change(key, store(truth, 'ours'));
-      expect(broker.copy.get('lamp')).toEqual(activation('lamp', 'theirs'));
     });
 
     it('is not undone by an earlier one that reaches the broker after it', async () => {
@@ -204,9 +203,55 @@ describe('BrokerCopy', () => {
     const truth = new Truth();
     const broker = new SlowBroker();
     truth.rows.set('lamp', activation('lamp', 'A'));
-    const copy = new BrokerCopy(broker, truth, { hasReplicas: true });
+    const copy = new BrokerCopy(broker, truth, { locks: new Locks() });
     expect(await copy.change(key, async () => ({ answer: 'named', principal: 'unchanged' }))).toBe('named');
     expect([broker.copy.size, truth.loads]).toEqual([0, 0]);
+  });
+
+  describe('of several processes', () => {
+    it('never has an older state written over a newer one, not even for a moment', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const locks = new Locks();
+      const [ours, theirs] = [new BrokerCopy(broker, truth, { locks }), new BrokerCopy(broker, truth, { locks })];
+      truth.rows.set('lamp', activation('lamp', 'old'));
+      const { isWaiting, release } = holdPut(broker);
+      const slow = ours.sync([key]);
+      await isWaiting;
+      truth.rows.delete('lamp');
+      const order: string[] = [];
+      const removal = theirs.sync([key]).then(() => order.push('removed'));
+      release();
+      await Promise.all([slow.then(() => order.push('put')), removal]);
+      expect(order).toEqual(['put', 'removed']);
+      // Whoever was told that the lamp is gone finds it gone, and so it stays.
+      expect(broker.copy.size).toBe(0);
+    });
+
+    it('rebuilds it to what is stored, whatever another process changes meanwhile', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const locks = new Locks();
+      const [ours, theirs] = [new BrokerCopy(broker, truth, { locks }), new BrokerCopy(broker, truth, { locks })];
+      for (const id of ['changed', 'removed', 'kept']) truth.rows.set(id, activation(id, 'old'));
+      broker.afterFirstPage = async () => {
+        truth.rows.set('changed', activation('changed', 'new'));
+        truth.rows.delete('removed');
+        truth.rows.set('added', activation('added', 'new'));
+        await theirs.sync(['changed', 'removed', 'added'].map((id) => ({ kind: 'activation', id })));
+      };
+      await ours.rebuild();
+      expect([...broker.copy.values()].sort((a, b) => a.id.localeCompare(b.id))).toEqual([
+        activation('added', 'new'),
+        activation('changed', 'new'),
+        activation('kept', 'old'),
+      ]);
+    });
+
+    it('says so when a lock cannot be had', async () => {
+      const locks = { hold: () => Promise.reject(new Error('no lock')) };
+      await expect(new BrokerCopy(new SlowBroker(), new Truth(), { locks }).sync([key])).rejects.toThrow('no lock');
+    });
   });
 
   it('waits for a rebuild that runs when it stops', async () => {

@@ -15,9 +15,15 @@ export interface PrincipalSource {
  */
 export type ChangedPrincipal = Principal | 'absent' | 'unchanged' | 'unknown';
 
+/** Keeps other processes, and this one's other calls, from writing the same principals to the broker meanwhile. */
+export interface PrincipalLocks {
+  /** @throws what `work` throws; Mqtt2goError `unavailable` when a lock cannot be had or was lost during the work */
+  hold<T>(names: readonly string[], work: () => Promise<T>): Promise<T>;
+}
+
 export interface BrokerCopyOptions {
-  /** Other processes change the same principals: each is read back after it was written, for it may have changed. */
-  readonly hasReplicas?: boolean;
+  /** Needed where other processes change the same principals. */
+  readonly locks?: PrincipalLocks | undefined;
 }
 
 /** Principals that are being brought from the database to the broker. */
@@ -29,21 +35,25 @@ interface Turn {
 
 /**
  * Keeps one broker's copy equal to the database, in whatever order changes are committed and rebuilds happen. For
- * that, each change is made in {@link change} or followed by {@link sync}. What was written while the same principal
- * changed otherwise, or may have, is read back from the source, and written again if it is no longer that.
+ * that, each change is made in {@link change} or followed by {@link sync}.
+ *
+ * In a single process, what was written while the same principal changed otherwise is read back from the source, and
+ * written again if it is no longer that. Where there are other processes, a principal is read and written under its
+ * lock: whoever writes it later has read it later. A rebuild writes without locks, and sees to it afterwards that
+ * what it wrote is still so.
  */
 export class BrokerCopy {
   readonly #admin: BrokerAdmin;
   readonly #source: PrincipalSource;
-  readonly #hasReplicas: boolean;
+  readonly #locks: PrincipalLocks | undefined;
   readonly #turns = new Map<string, Set<Turn>>();
   /** What was written while a rebuild was under way: its pages may be older than that. */
   readonly #duringRebuilds = new Set<Map<string, PrincipalKey>>();
 
-  constructor(admin: BrokerAdmin, source: PrincipalSource, { hasReplicas = false }: BrokerCopyOptions = {}) {
+  constructor(admin: BrokerAdmin, source: PrincipalSource, { locks }: BrokerCopyOptions = {}) {
     this.#admin = admin;
     this.#source = source;
-    this.#hasReplicas = hasReplicas;
+    this.#locks = locks;
   }
 
   /**
@@ -94,11 +104,38 @@ export class BrokerCopy {
     const touched = new Map<string, PrincipalKey>();
     this.#duringRebuilds.add(touched);
     try {
-      await this.#admin.replaceAll(this.#source.all());
+      if (this.#locks === undefined) await this.#admin.replaceAll(this.#source.all());
+      else await this.#replaceAmongOthers(touched);
     } finally {
       this.#duringRebuilds.delete(touched);
     }
     await this.sync([...touched.values()]);
+  }
+
+  /**
+   * Others may have written to the broker what is newer than the pages that it is being filled with. Such changes were
+   * committed by now, so that reading everything once more finds them; later ones are written after all of this.
+   */
+  async #replaceAmongOthers(touched: Map<string, PrincipalKey>): Promise<void> {
+    const written = new Map<string, { readonly key: PrincipalKey; readonly mark: number }>();
+    const source = this.#source;
+    await this.#admin.replaceAll(
+      (async function* () {
+        for await (const principal of source.all()) {
+          const { kind, id } = principal;
+          written.set(nameOf(principal), { key: { kind, id }, mark: markOf(principal) });
+          yield principal;
+        }
+      })(),
+    );
+    for await (const principal of source.all()) {
+      const name = nameOf(principal);
+      const before = written.get(name);
+      written.delete(name);
+      const { kind, id } = principal;
+      if (before?.mark !== markOf(principal)) touched.set(name, { kind, id });
+    }
+    for (const [name, { key }] of written) touched.set(name, key);
   }
 
   async #inTurn<T>(keys: readonly PrincipalKey[], work: (turn: Turn) => Promise<T>): Promise<T> {
@@ -123,15 +160,23 @@ export class BrokerCopy {
   /** Writes what is committed by now. A rebuild that begins after this reads it by itself. */
   async #settle(turn: Turn, changed: Exclude<ChangedPrincipal, 'unchanged'> = 'unknown'): Promise<void> {
     for (const touched of this.#duringRebuilds) for (const key of turn.keys) touched.set(nameOf(key), key);
+    if (this.#locks !== undefined) {
+      if (turn.keys.length > 0) await this.#locks.hold(turn.keys.map(nameOf), () => this.#writeCommitted(turn.keys));
+      return;
+    }
     let open = turn.keys;
     let wanted = changed === 'unknown' ? await this.#load(open) : named(changed === 'absent' ? [] : [changed]);
     while (open.length > 0) {
       await this.#write(open, wanted);
-      if (!this.#hasReplicas && !turn.isContested) return;
+      if (!turn.isContested) return;
       const committed = await this.#load(open);
       open = open.filter((key) => !isSame(wanted.get(nameOf(key)), committed.get(nameOf(key))));
       wanted = committed;
     }
+  }
+
+  async #writeCommitted(keys: readonly PrincipalKey[]): Promise<void> {
+    await this.#write(keys, await this.#load(keys));
   }
 
   async #load(keys: readonly PrincipalKey[]): Promise<Map<string, Principal>> {
@@ -153,6 +198,18 @@ function named(principals: readonly Principal[]): Map<string, Principal> {
 
 function nameOf(key: PrincipalKey): string {
   return `${key.kind}/${key.id}`;
+}
+
+/** Tells states of a principal apart without keeping them: FNV-1a, twice, 53 bits in all. */
+function markOf(principal: Principal): number {
+  const text = JSON.stringify(principal);
+  let low = 0x811c9dc5;
+  let high = 0x01000193;
+  for (let at = 0; at < text.length; at += 1) {
+    low = Math.imul(low ^ text.charCodeAt(at), 0x01000193);
+    high = Math.imul(high ^ text.charCodeAt(text.length - 1 - at), 0x01000193);
+  }
+  return (low >>> 0) * 0x200000 + (high >>> 11);
 }
 
 function isSame(a: Principal | undefined, b: Principal | undefined): boolean {
