@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadDeploymentConfig, loadSecretFiles } from './deployment-config.js';
+import { loadDeploymentConfig, loadSecretFiles, smallBrokersFile } from './deployment-config.js';
 import { loadServiceConfig } from './load-config.js';
 
 const key = Buffer.alloc(32, 7).toString('base64');
@@ -48,5 +48,22 @@ describe('the files of secrets', () => {
     const { keyFile, databaseUrl } = loadSecretFiles({ MQTT2GO_KEY_FILE: '/k', MQTT2GO_DATABASE_HOST: 'db:5433' });
     expect(keyFile).toBe('/k');
     expect(databaseUrl('a/b')).toBe('postgres://postgres:a%2Fb@db:5433/mqtt2go');
+  });
+});
+
+describe('a brokers file by variables', () => {
+  it('is one that services read', async () => {
+    const file = join(folder, 'brokers.json');
+    const env = { MQTT2GO_BROKERS: file, MQTT2GO_PUBLIC_HOST: '2001:db8::1', MQTT2GO_HOME_PORT: '18883' };
+    await writeFile(file, smallBrokersFile(env).content);
+    const { brokers } = loadServiceConfig({ ...env, DATABASE_URL: 'postgres://db/x' });
+    expect(brokers.bus).toEqual({ kind: 'mosquitto', urls: ['mqtts://bus:8886'] });
+    expect(brokers.home[0]).toMatchObject({
+      name: 'home-0',
+      host: '2001:db8::1',
+      port: 18_883,
+      controllerUrl: 'mqtts://[2001:db8::1]:8889',
+      accessDir: '/access/home-0',
+    });
   });
 });

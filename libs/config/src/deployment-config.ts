@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { loadServiceConfig, type ServiceConfig } from './load-config.js';
-import { type Environment, invalidSettings, readSettings, text } from './settings.js';
+import { type Environment, invalidSettings, port, readSettings, text } from './settings.js';
 
 /** What `initialise` reads: what a service reads, and where the deployment's files go. */
 export interface DeploymentConfig extends ServiceConfig {
@@ -39,7 +39,7 @@ const madeSettings = {
   MQTT2GO_DATABASE_USER: text('the name of the database user').default('postgres'),
 };
 
-/** The secrets that `initialise secrets` makes where they are missing. */
+/** The secrets that `initialise prepare` makes where they are missing. */
 export interface SecretFiles {
   readonly keyFile: string | undefined;
   readonly passwordFile: string | undefined;
@@ -58,4 +58,54 @@ export function loadSecretFiles(env: Environment): SecretFiles {
     databaseUrlFile: settings.DATABASE_URL_FILE,
     databaseUrl: (password) => `postgres://${user}:${encodeURIComponent(password)}@${host}/${name}`,
   };
+}
+
+const composeSettings = {
+  MQTT2GO_BROKERS: text('the path of a brokers file to write').optional(),
+  MQTT2GO_PUBLIC_HOST: text('a host name or IP address').default('localhost'),
+  MQTT2GO_HOME_PORT: port(8883),
+  MQTT2GO_HOME_WSS_PORT: port(8884),
+  MQTT2GO_HOME_CONTROLLERS_PORT: port(8889),
+  MQTT2GO_ACTIVATION_PORT: port(8885),
+  MQTT2GO_BUS_HOST: text('a host, with its port').default('bus:8886'),
+  MQTT2GO_HOME_BROKER_HOST: text('a host, with its port').default('home-0:8887'),
+  MQTT2GO_ACTIVATION_BROKER_HOST: text('a host, with its port').default('activation:8888'),
+  MQTT2GO_ACCESS_DIR: text('the path of a folder').default('/access'),
+};
+
+/** A brokers file for one Mosquitto of each role, by variables instead of by hand. */
+export interface SmallBrokersFile {
+  /** Where it goes; undefined when none is wanted. */
+  readonly file: string | undefined;
+  readonly content: string;
+}
+
+/** @throws Mqtt2goError `configuration_invalid` with a line per wrong variable */
+export function smallBrokersFile(env: Environment): SmallBrokersFile {
+  const settings = readSettings(composeSettings, env);
+  const { MQTT2GO_PUBLIC_HOST: host, MQTT2GO_ACCESS_DIR: accessDir } = settings;
+  const authority = host.includes(':') ? `[${host}]` : host;
+  const content = {
+    bus: { kind: 'mosquitto', url: `mqtts://${settings.MQTT2GO_BUS_HOST}` },
+    activation: {
+      kind: 'mosquitto',
+      url: `mqtts://${settings.MQTT2GO_ACTIVATION_BROKER_HOST}`,
+      host,
+      port: settings.MQTT2GO_ACTIVATION_PORT,
+      accessDir: `${accessDir}/activation`,
+    },
+    home: [
+      {
+        name: 'home-0',
+        kind: 'mosquitto',
+        url: `mqtts://${settings.MQTT2GO_HOME_BROKER_HOST}`,
+        host,
+        port: settings.MQTT2GO_HOME_PORT,
+        controllerUrl: `mqtts://${authority}:${settings.MQTT2GO_HOME_CONTROLLERS_PORT}`,
+        controllerWebSocketUrl: `wss://${authority}:${settings.MQTT2GO_HOME_WSS_PORT}`,
+        accessDir: `${accessDir}/home-0`,
+      },
+    ],
+  };
+  return { file: settings.MQTT2GO_BROKERS, content: `${JSON.stringify(content, null, 2)}\n` };
 }

@@ -1,3 +1,4 @@
+export * from './broker-settings.js';
 export * from './brokers.js';
 export { decodeKey } from './encryption-key.js';
 export * from './deployment-config.js';
