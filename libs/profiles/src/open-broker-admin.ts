@@ -1,4 +1,5 @@
 import { AedesBrokerAdmin } from '@mqtt2go/broker-admin-aedes';
+import { MosquittoBrokerAdmin } from '@mqtt2go/broker-admin-mosquitto';
 import type { AccessBrokerConfig } from '@mqtt2go/config';
 import type { BrokerLink } from '@mqtt2go/messaging';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
@@ -21,13 +22,22 @@ export interface OpenBrokerAdmin {
 }
 
 /** The adapter for a broker's kind. */
-export async function openBrokerAdmin({ broker, link }: BrokerAdminOptions): Promise<OpenBrokerAdmin> {
+export async function openBrokerAdmin({ broker, role, link, clock, log }: BrokerAdminOptions): Promise<OpenBrokerAdmin> {
   switch (broker.kind) {
     case 'embedded': {
       const admin = new AedesBrokerAdmin(link);
       return { admin, close: () => admin.close() };
     }
-    case 'mosquitto':
+    case 'mosquitto': {
+      const { accessDir } = broker;
+      const admin = new MosquittoBrokerAdmin(link, {
+        broker: role,
+        log,
+        clock,
+        ...(accessDir === undefined ? {} : { accessDir }),
+      });
+      return { admin, close: () => admin.close() };
+    }
     case 'http':
       throw new Mqtt2goError('configuration_invalid', `brokers of kind '${broker.kind}' are not available yet`);
   }
