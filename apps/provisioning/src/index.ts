@@ -1,3 +1,4 @@
 export type { DiscoveryAccess } from './announcing/discovery-client.js';
-export type { HomeBrokerAddress } from './settings.js';
+export { migrateProvisioning } from './migrate-provisioning.js';
+export type { HomeBroker, HomeBrokerAddress } from './traffic/home-brokers.js';
 export * from './start-provisioning.js';

@@ -124,6 +124,12 @@ export function secretNameOf(prefix: string, folder: string): string {
   return `${prefix}-${folder.replace(/^(service|broker)s\//, '$1-')}`;
 }
 
+/** The path that an entry is named by; undefined for one that would lead out of its folder. */
+export function pathOfEntry(entry: string): string | undefined {
+  const parts = entry.split(slash);
+  return parts.some((part) => part === '' || part === '.' || part === '..') ? undefined : join(...parts);
+}
+
 export interface DeploymentSecrets {
   readonly secrets: KubernetesSecrets;
   /** How the Secrets' names begin. */
@@ -139,10 +145,10 @@ export async function restoreDeployment({ secrets, prefix, root, folders }: Depl
   for (const folder of folders) {
     const entries = (await secrets.read(secretNameOf(prefix, folder))) ?? {};
     for (const [entry, value] of Object.entries(entries)) {
-      const path = entry.split(slash);
-      if (path.some((part) => part === '' || part === '.' || part === '..')) continue;
+      const path = pathOfEntry(entry);
+      if (path === undefined) continue;
       const content = Buffer.from(value, 'base64').toString('utf8');
-      await writeFileAtomically(join(root, folder, ...path), content, SECRET_FILE_MODE);
+      await writeFileAtomically(join(root, folder, path), content, SECRET_FILE_MODE);
     }
   }
 }
