@@ -3,7 +3,7 @@ import { createTestDatabase, silentLogger, type TestDatabase } from '@mqtt2go/te
 import { Column, DataSource, Entity, Index, type MigrationInterface, PrimaryColumn, type QueryRunner } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataSource, type PersistenceOptions, schemaDifferences } from './data-source.js';
-import { outboxEntity, outboxMigration } from './outbox/outbox-message.js';
+import { outboxEntity, outboxAgeMigration, outboxMigration } from './outbox/outbox-message.js';
 import { isUniqueViolation } from './unique-violation.js';
 
 @Entity({ name: 'lamp' })
@@ -45,7 +45,7 @@ async function open(options: Partial<PersistenceOptions> = {}): Promise<DataSour
     url: database.url,
     schema: 'lamps',
     entities: [Lamp, outboxEntity],
-    migrations: [CreateLamp1760000000001, outboxMigration('lamps')],
+    migrations: [CreateLamp1760000000001, outboxMigration('lamps'), outboxAgeMigration('lamps')],
     poolSize: 3,
     log: silentLogger,
     ...options,
@@ -81,7 +81,7 @@ describe('openDataSource', () => {
 
   it('finds entities and migrations in agreement, or tells what differs', async () => {
     expect(await schemaDifferences(await open())).toEqual([]);
-    const behind = await open({ schema: 'behind', migrations: [outboxMigration('behind')] });
+    const behind = await open({ schema: 'behind', migrations: [outboxMigration('behind'), outboxAgeMigration('behind')] });
     expect((await schemaDifferences(behind)).join()).toContain('CREATE TABLE "lamp"');
   });
 

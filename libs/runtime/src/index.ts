@@ -1,6 +1,6 @@
 export { checkHealth, type HealthCheck } from './health.js';
 export { createLogger } from './logger.js';
-export { createRegistry } from './metrics.js';
+export { createRegistry } from './metrics/metrics.js';
 export * from './run-main.js';
 export * from './serve-operations.js';
 export * from './serve-service.js';

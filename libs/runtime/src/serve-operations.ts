@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
-import { mergeMetrics, processMetrics } from './metrics.js';
+import { mergeMetrics, processMetrics } from './metrics/metrics.js';
 import type { ServiceHandle } from './service-handle.js';
 import { portInUse } from './start-nest-service.js';
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { request as httpsRequest } from 'node:https';
 import { Bus, BusModule, BusServer, Answers, contract } from '@mqtt2go/messaging';
-import { Outbox, outboxEntity, outboxMigration, PersistenceModule } from '@mqtt2go/persistence';
+import { Outbox, outboxAgeMigration, outboxEntity, outboxMigration, PersistenceModule } from '@mqtt2go/persistence';
 import {
   collectingLogger,
   createTestCertificates,
@@ -84,7 +84,7 @@ function options(): NestServiceOptions {
     url: database.url,
     schema: 'provisioning',
     entities: [outboxEntity],
-    migrations: [outboxMigration('provisioning')],
+    migrations: [outboxMigration('provisioning'), outboxAgeMigration('provisioning')],
     log: silentLogger,
   });
   @Module({

@@ -1,6 +1,7 @@
 import type { ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Bus } from '@mqtt2go/messaging';
+import { Outbox } from '@mqtt2go/persistence';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
@@ -12,7 +13,8 @@ import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { checkHealth, type HealthCheck } from './health.js';
 import { NestLogBridge } from './logger.js';
-import { createRegistry, type MeasuredServer, measureHandlers } from './metrics.js';
+import { createRegistry, type MeasuredServer, measureHandlers } from './metrics/metrics.js';
+import { measureDependencies, measureHttp, measureOutbox } from './metrics/service-metrics.js';
 import type { ServiceHandle } from './service-handle.js';
 
 /** A NestJS strategy of this project: it can be asked how it is, and is told where to log. */
@@ -77,6 +79,7 @@ export async function startNestService(options: NestServiceOptions): Promise<Nes
       strategy.useLog?.(log);
       app.connectMicroservice({ strategy });
     }
+    if (http !== undefined) measureHttp(registry, app);
     await http?.configure?.(app);
     await app.init();
     await app.startAllMicroservices();
@@ -89,6 +92,10 @@ export async function startNestService(options: NestServiceOptions): Promise<Nes
   }
   log.debug('started');
   const checks = [...ownChecks(app, strategies), ...(options.checks?.(app) ?? [])];
+  measureDependencies(registry, async () => (await checkHealth(name, checks)).dependencies);
+  const dataSource = find(app, DataSource);
+  const outbox = find(app, Outbox);
+  if (dataSource !== undefined && outbox !== undefined) measureOutbox(registry, dataSource, outbox);
   return {
     name,
     app,

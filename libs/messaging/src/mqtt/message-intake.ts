@@ -12,6 +12,21 @@ export interface MessageIntakeOptions {
   readonly log: Logger;
 }
 
+/** What came in at a client and is not done. */
+export interface IntakeBacklog {
+  /** The client's id at its broker. */
+  readonly client: string;
+  readonly running: number;
+  readonly waiting: number;
+}
+
+const intakes = new Set<MessageIntake>();
+
+/** Of all clients of this process. */
+export function intakeBacklogs(): IntakeBacklog[] {
+  return [...intakes].map((intake) => intake.backlog());
+}
+
 interface Delivery {
   readonly packet: IPublishPacket;
   /** Of the connection it came on; on another one the message id means something else. */
@@ -45,6 +60,7 @@ export class MessageIntake {
     private readonly client: MqttClient,
     private readonly options: MessageIntakeOptions,
   ) {
+    intakes.add(this);
     client.on('packetreceive', (packet) => this.takeOverAcknowledgement(packet));
     client.handleMessage = (packet, done) => this.take(packet, () => done());
     client.on('close', () => {
@@ -64,8 +80,15 @@ export class MessageIntake {
     }
   }
 
+  backlog(): IntakeBacklog {
+    const inLines = [...this.topics.values()].reduce((sum, line) => sum + line.length, 0);
+    const client = this.client.options.clientId ?? '';
+    return { client, running: this.running, waiting: this.waiting.length + inLines };
+  }
+
   /** Starts no further handler; resolves when those that run have ended and are acknowledged. */
   async stop(): Promise<void> {
+    intakes.delete(this);
     this.stopped = true;
     this.waiting.length = 0;
     this.topics.clear();

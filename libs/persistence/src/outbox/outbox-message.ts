@@ -26,12 +26,15 @@ export class OutboxMessage {
 
   @Column({ name: 'last_error', type: 'text', nullable: true })
   lastError: string | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
+  createdAt: Date;
 }
 
 /** For the `entities` of a service that has an outbox. */
 export const outboxEntity = OutboxMessage;
 
-/** For the `migrations` of a service that has an outbox. */
+/** For the `migrations` of a service that has an outbox; {@link outboxAgeMigration} belongs to it. */
 export function outboxMigration(schema: string): new () => MigrationInterface {
   return class implements MigrationInterface {
     readonly name = 'CreateOutbox1760000000000';
@@ -52,6 +55,21 @@ export function outboxMigration(schema: string): new () => MigrationInterface {
 
     async down(runner: QueryRunner): Promise<void> {
       await runner.query(`DROP TABLE "${schema}"."outbox"`);
+    }
+  };
+}
+
+/** Follows {@link outboxMigration}: since when an effect is owed. */
+export function outboxAgeMigration(schema: string): new () => MigrationInterface {
+  return class implements MigrationInterface {
+    readonly name = 'OutboxAge1769904100000';
+
+    async up(runner: QueryRunner): Promise<void> {
+      await runner.query(`ALTER TABLE "${schema}"."outbox" ADD COLUMN "created_at" timestamptz NOT NULL DEFAULT now()`);
+    }
+
+    async down(runner: QueryRunner): Promise<void> {
+      await runner.query(`ALTER TABLE "${schema}"."outbox" DROP COLUMN "created_at"`);
     }
   };
 }

@@ -12,7 +12,7 @@ import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataSource } from '../data-source.js';
 import { Outbox, type OutboxOptions } from './outbox.js';
-import { outboxEntity, outboxMigration } from './outbox-message.js';
+import { outboxEntity, outboxAgeMigration, outboxMigration } from './outbox-message.js';
 
 /** Only pokes are seen to by these tests, unless they say otherwise. */
 const never = 3_600_000;
@@ -37,7 +37,7 @@ async function open(options: OutboxOptions = {}): Promise<{ outbox: Outbox; data
     url: database.url,
     schema: 'service',
     entities: [outboxEntity],
-    migrations: [outboxMigration('service')],
+    migrations: [outboxMigration('service'), outboxAgeMigration('service')],
     poolSize: 5,
     log: silentLogger,
   });

@@ -28,6 +28,14 @@ export interface OutboxOptions {
   readonly log?: Logger | undefined;
 }
 
+export interface OutboxBacklog {
+  readonly messages: number;
+  /** Of them, tried at least once. */
+  readonly failing: number;
+  /** 0 when there are none. */
+  readonly oldestSeconds: number;
+}
+
 interface Claimed {
   readonly id: string;
   readonly kind: string;
@@ -66,6 +74,16 @@ export class Outbox implements BeforeApplicationShutdown {
     };
     this.log = log ?? pino({ name: 'outbox' });
     dataSource.subscribers.push(this.commitListener());
+  }
+
+  /** How much is owed: all effects, those that have failed, and since when the oldest one is. */
+  async backlog(): Promise<OutboxBacklog> {
+    const [row] = await this.dataSource.query<{ messages: string; failing: string; seconds: string | null }[]>(
+      `/* background */ SELECT count(*) AS messages, count(*) FILTER (WHERE attempts > 0) AS failing,
+         extract(epoch FROM clock_timestamp() - min(created_at)) AS seconds FROM outbox`,
+    );
+    const oldestSeconds = Math.max(0, Number(row?.seconds ?? 0));
+    return { messages: Number(row?.messages ?? 0), failing: Number(row?.failing ?? 0), oldestSeconds };
   }
 
   /** Adds an effect in `manager`'s transaction; it is carried out when that has committed. `payload` becomes JSON. */

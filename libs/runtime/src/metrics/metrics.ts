@@ -1,6 +1,6 @@
-import { BusContext } from '@mqtt2go/messaging';
+import { BusContext, intakeBacklogs } from '@mqtt2go/messaging';
 import type { Server } from '@nestjs/microservices';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 let processRegistry: Registry | undefined;
 
@@ -11,13 +11,30 @@ export function createRegistry(service: string): Registry {
   return registry;
 }
 
-/** Memory, event loop, CPU: once for a process, whatever runs in it. */
+/** Memory, event loop, CPU, messages that are being handled: once for a process, whatever runs in it. */
 export function processMetrics(): Promise<string> {
   if (processRegistry === undefined) {
     processRegistry = new Registry();
     collectDefaultMetrics({ register: processRegistry });
+    measureIntakes(processRegistry);
   }
   return processRegistry.metrics();
+}
+
+function measureIntakes(registry: Registry): void {
+  new Gauge({
+    name: 'mqtt2go_intake_messages',
+    help: 'Messages and bus requests that have come in and are not done, by MQTT client: running, or waiting their turn.',
+    labelNames: ['client', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { client, running, waiting } of intakeBacklogs()) {
+        this.inc({ client, state: 'running' }, running);
+        this.inc({ client, state: 'waiting' }, waiting);
+      }
+    },
+  });
 }
 
 /** Of NestJS's servers, whatever their events and states are called. */
