@@ -1,4 +1,5 @@
 import { advance, type Onboarding, type OnboardingEvent, type Reply, type StepResult } from '@mqtt2go/onboarding';
+import { withOnboarding } from '@mqtt2go/messaging';
 import { Outbox } from '@mqtt2go/persistence';
 import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -60,10 +61,13 @@ export class Onboardings {
     deviceType: string | undefined,
     codeHash: Buffer,
   ): Promise<{ onboarding: Onboarding; device: KnownDevice } | undefined> {
-    const device = await this.repository.insertKnown(draft, deviceType, codeHash, startEntry(draft));
+    const device = await this.activating(draft, () =>
+      this.repository.insertKnown(draft, deviceType, codeHash, startEntry(draft)),
+    );
     if (!device) return undefined;
     const onboarding = { ...draft, deviceType: device.deviceType, keyMode: device.keyMode };
     await this.wasStored(onboarding);
+    this.metrics.started(onboarding);
     return { onboarding, device };
   }
 
@@ -74,8 +78,10 @@ export class Onboardings {
   async start(onboarding: Onboarding, before?: { from: Onboarding; result: StepResult }): Promise<boolean> {
     const nowMs = this.clock.now();
     const change = before && changeOf(before.from, before.result, replacedEntry(before.result.onboarding, onboarding));
-    if (!(await this.repository.insert(onboarding, startEntry(onboarding), change, nowMs))) return false;
+    const insert = () => this.repository.insert(onboarding, startEntry(onboarding), change, nowMs);
+    if (!(await this.activating(onboarding, insert))) return false;
     await this.wasStored(onboarding);
+    this.metrics.started(onboarding);
     if (before && change) {
       this.follow(change, nowMs);
       void this.send(before.result.replies);
@@ -122,6 +128,10 @@ export class Onboardings {
   /** Replies go out in their order; one that cannot be sent is asked for again by whoever waits for it. */
   send(replies: readonly Reply[]): Promise<void> {
     return this.replies.send(replies);
+  }
+
+  private activating<T>({ onboardingId }: Onboarding, store: () => Promise<T>): Promise<T> {
+    return withOnboarding(onboardingId, () => this.metrics.measure('activate', store));
   }
 
   private follow({ from, to, effects }: Change, nowMs: number): void {
