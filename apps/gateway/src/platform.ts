@@ -142,13 +142,19 @@ async function start(
     startProvisioning({
       ...common,
       busLink: brokers.busLink('provisioning'),
-      homeLink: brokers.homeLink('provisioning'),
+      homeBrokers: [
+        {
+          name: defaultHomeBrokerName,
+          link: brokers.homeLink('provisioning'),
+          host: publicHost,
+          port: ports.home,
+        },
+      ],
       discovery: {
         url: `https://localhost:${ports.discovery}`,
         ca: files.ca,
         ...files.services.provisioning,
       },
-      homeBroker: { host: publicHost, port: ports.home },
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
       onPersisted,

@@ -20,9 +20,7 @@ async function serve(): Promise<Running> {
   const files = await readServiceFiles(config.tlsDir, name);
   const root = await readTlsFile(config.tlsDir, 'ca.crt');
   const brokers = openBrokers({ config, service: name, files, clock, log });
-  const { bus } = brokers;
-  const [home] = brokers.home;
-  if (home === undefined) throw new Error('unreachable: a configuration has a home broker');
+  const { bus, home } = brokers;
   const plugins = await loadPlugins({ names: config.plugins, builtIn: { 'revision-1': Revision1Plugin }, log });
   try {
     await plugins.start();
@@ -39,9 +37,7 @@ async function serve(): Promise<Running> {
           databaseUrl,
           busLink: bus.link,
           sharedBus: bus.sharing !== undefined,
-          homeLink: home.link,
-          homeSharing: home.sharing,
-          homeBroker: { host: home.host, port: home.port },
+          homeBrokers: home,
           discovery: { url: config.discoveryUrl, ca: root, ...files.service },
           encryptionKey,
           plugins,

@@ -1,5 +1,5 @@
 import { AuditModule } from '@mqtt2go/audit';
-import { BusModule, DeviceTraffic } from '@mqtt2go/messaging';
+import { BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { Clock } from '@mqtt2go/ports';
@@ -31,6 +31,7 @@ import { schema } from './schema.js';
 import { ProvisioningSettings } from './settings.js';
 import type { ProvisioningDeps } from './start-provisioning.js';
 import { DeviceTopicsDesk } from './topics/device-topics.js';
+import { HomeBrokers } from './traffic/home-brokers.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
 import { Refusals } from './traffic/refusals.js';
@@ -38,7 +39,7 @@ import { Refusals } from './traffic/refusals.js';
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class ProvisioningModule {
   static forRoot(deps: ProvisioningDeps, registry: Registry): DynamicModule {
-    const { log, databaseUrl, poolSize, busLink, homeLink } = deps;
+    const { log, databaseUrl, poolSize, busLink } = deps;
     return {
       module: ProvisioningModule,
       imports: [
@@ -60,12 +61,9 @@ export class ProvisioningModule {
         { provide: ActivationCodes, useValue: new ActivationCodes(deps.encryptionKey) },
         {
           provide: ProvisioningSettings,
-          useValue: new ProvisioningSettings(log, deps.homeBroker, deps.onPersisted ?? (() => undefined)),
+          useValue: new ProvisioningSettings(log, deps.onPersisted ?? (() => undefined)),
         },
-        {
-          provide: DeviceTraffic,
-          useFactory: () => new DeviceTraffic(homeLink, { log, sharing: deps.homeSharing }),
-        },
+        { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
         { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
         {

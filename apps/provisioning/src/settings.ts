@@ -4,18 +4,10 @@ import type { Logger } from 'pino';
 /** For calls on the bus while a controller or a device waits, who will ask again rather than wait for long. */
 export const whileAsked = { timeoutMs: 3_000, retries: 1 } as const;
 
-/** Where devices are sent: the home's broker, as the outside sees it. */
-export interface HomeBrokerAddress {
-  /** IP address or host name, no scheme. */
-  readonly host: string;
-  readonly port: number;
-}
-
 /** What the service was started with, for its providers. */
 export class ProvisioningSettings {
   constructor(
     readonly log: Logger,
-    readonly homeBroker: HomeBrokerAddress,
     /** See `ProvisioningDeps`. */
     readonly onPersisted: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void,
   ) {}

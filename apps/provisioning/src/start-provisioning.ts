@@ -1,4 +1,4 @@
-import { type BrokerLink, BusServer, DeviceTraffic, type Sharing } from '@mqtt2go/messaging';
+import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
@@ -6,7 +6,7 @@ import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/r
 import type { Logger } from 'pino';
 import type { DiscoveryAccess } from './announcing/discovery-client.js';
 import { ProvisioningModule } from './provisioning.module.js';
-import type { HomeBrokerAddress } from './settings.js';
+import { type HomeBroker, HomeBrokers } from './traffic/home-brokers.js';
 
 export interface ProvisioningDeps {
   readonly log: Logger;
@@ -15,19 +15,16 @@ export interface ProvisioningDeps {
   /** Database connections at most; 4 at least, as two are held while the outbox works. */
   readonly poolSize?: number;
   readonly busLink: BrokerLink;
-  readonly homeLink: BrokerLink;
+  /** The brokers that homes are placed on, one at least; homes of before there were several are on the first. */
+  readonly homeBrokers: readonly HomeBroker[];
   /** The Discovery server's REST side. */
   readonly discovery: DiscoveryAccess;
-  /** Where devices are sent to. */
-  readonly homeBroker: HomeBrokerAddress;
   /** The platform's key-encryption key, 32 bytes. */
   readonly encryptionKey: Uint8Array;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
   readonly plugins: { readonly revisions: RevisionRegistry };
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
-  /** How the home broker's messages are shared with other replicas; not at all by default. */
-  readonly homeSharing?: Sharing | undefined;
   /** Called after each transition's commit, before anything that follows from it. */
   readonly onPersisted?: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void;
 }
@@ -47,9 +44,10 @@ export async function startProvisioning(deps: ProvisioningDeps): Promise<Service
     registry,
     strategies: [new BusServer({ link: busLink, service: 'provisioning', shared: sharedBus })],
     checks: (app) => {
-      const traffic = app.get(DeviceTraffic);
+      const brokers = app.get(HomeBrokers);
       return [
-        { name: 'home broker', check: () => traffic.checkHealth() },
+        // Of several, homes on the others go on without the one that is down.
+        ...brokers.checks.map(({ name, check }) => ({ name: `home broker ${name}`, check, oneOf: 'home brokers' })),
         { name: 'revisions', check: () => checkRevisions(deps.plugins.revisions) },
       ];
     },

@@ -10,6 +10,8 @@ import type { OnboardingStateName } from './onboarding-states.js';
 export interface ReplyPath {
   readonly revision: string;
   readonly topic: string;
+  /** The name of the home broker that the request came on, where there are several. A revision leaves it out. */
+  readonly broker?: string | undefined;
 }
 
 /** Step 1: the controller wants a device added. */

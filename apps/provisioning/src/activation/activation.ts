@@ -39,7 +39,9 @@ export class Activation {
    */
   async activate(message: ActivateDevice, digest: string, slowed: () => void): Promise<void> {
     const { homeId, gatewayId, deviceId } = message;
-    await this.gateways.check(homeId, gatewayId);
+    const broker = await this.gateways.check(homeId, gatewayId);
+    // A broker lets nobody speak for a home that is on another one; this is for the case that it does.
+    if (broker !== undefined && broker !== message.reply.broker) throw new Mqtt2goError('unknown_home');
     await this.guard.enter(homeId, deviceId, slowed);
     if (await this.startAtOnce(message, digest)) return;
     const request = await this.complete(message, digest, slowed);

@@ -6,23 +6,28 @@ import { Injectable } from '@nestjs/common';
 const capacity = 10_000;
 const rememberedMs = 5 * 60_000;
 
-/** Which gateways there are; asked of the topic generator, and a yes remembered for some minutes. */
+/** Which gateways there are, and on which broker; asked of the topic generator, and a yes remembered for some minutes. */
 @Injectable()
 export class Gateways {
-  private readonly knownUntil = new Map<string, number>();
+  private readonly known = new Map<string, { readonly broker: string | undefined; readonly untilMs: number }>();
 
   constructor(private readonly bus: Bus) {}
 
-  /** @throws Mqtt2goError `unknown_home`; `unavailable`, `timeout` */
-  async check(homeId: string, gatewayId: string): Promise<void> {
+  /**
+   * The name of the home broker that the gateway is on, if it has one.
+   * @throws Mqtt2goError `unknown_home`; `unavailable`, `timeout`
+   */
+  async check(homeId: string, gatewayId: string): Promise<string | undefined> {
     const key = `${homeId}/${gatewayId}`;
     const nowMs = performance.now();
-    if ((this.knownUntil.get(key) ?? 0) > nowMs) return;
-    const { exists } = await this.bus.call(topicGenerator.hasGateway, { homeId, gatewayId }, whileAsked);
+    const known = this.known.get(key);
+    if (known !== undefined && known.untilMs > nowMs) return known.broker;
+    const { exists, broker } = await this.bus.call(topicGenerator.hasGateway, { homeId, gatewayId }, whileAsked);
     if (!exists) throw new Mqtt2goError('unknown_home');
-    this.knownUntil.delete(key);
-    this.knownUntil.set(key, nowMs + rememberedMs);
-    const [oldest] = this.knownUntil.keys();
-    if (oldest !== undefined && this.knownUntil.size > capacity) this.knownUntil.delete(oldest);
+    this.known.delete(key);
+    this.known.set(key, { broker, untilMs: nowMs + rememberedMs });
+    const [oldest] = this.known.keys();
+    if (oldest !== undefined && this.known.size > capacity) this.known.delete(oldest);
+    return broker;
   }
 }

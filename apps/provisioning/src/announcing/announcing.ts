@@ -1,8 +1,9 @@
 import type { Onboarding } from '@mqtt2go/onboarding';
 import { defaultBrokerPort } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
+import { Gateways } from '../activation/gateways.js';
 import { Certifying } from '../certifying/certifying.js';
-import { ProvisioningSettings } from '../settings.js';
+import { HomeBrokers } from '../traffic/home-brokers.js';
 import { DiscoveryClient } from './discovery-client.js';
 
 /** Step 2, second half: the Discovery server learns of the device. */
@@ -11,7 +12,8 @@ export class Announcing {
   constructor(
     private readonly discovery: DiscoveryClient,
     private readonly certifying: Certifying,
-    private readonly settings: ProvisioningSettings,
+    private readonly gateways: Gateways,
+    private readonly brokers: HomeBrokers,
   ) {}
 
   /**
@@ -27,7 +29,7 @@ export class Announcing {
   ): Promise<void> {
     const { onboardingId, deviceId, deviceType, keyMode, activationCode } = onboarding;
     if (activationCode === undefined) throw new Error(`the onboarding ${onboardingId} has no activation code any more`);
-    const { host, port } = this.settings.homeBroker;
+    const { host, port } = this.brokers.addressOf(await this.gateways.check(onboarding.homeId, onboarding.gatewayId));
     const bundle = keyMode === 'csr' ? undefined : (certificate ?? (await this.certifying.bundleOf(onboarding)));
     await this.discovery.announce({
       device_id: deviceId,

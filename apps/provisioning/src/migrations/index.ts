@@ -1,7 +1,14 @@
 import { auditMigration } from '@mqtt2go/audit';
-import { outboxMigration } from '@mqtt2go/persistence';
+import { outboxAgeMigration, outboxMigration } from '@mqtt2go/persistence';
 import { schema } from '../schema.js';
 import { OnboardingsFactory1767225600000 } from './1767225600000-onboardings-factory.js';
+import { ReplyBrokers1767484800000 } from './1767484800000-reply-brokers.js';
 
 /** In the order in which they run. */
-export const migrations = [outboxMigration(schema), OnboardingsFactory1767225600000, auditMigration(schema)];
+export const migrations = [
+  outboxMigration(schema),
+  OnboardingsFactory1767225600000,
+  ReplyBrokers1767484800000,
+  auditMigration(schema),
+  outboxAgeMigration(schema),
+];

@@ -1,5 +1,5 @@
 import type { Onboarding } from '@mqtt2go/onboarding';
-import { isErrorCode } from '@mqtt2go/protocol';
+import { isErrorCode, type ReplyPath } from '@mqtt2go/protocol';
 import type { OnboardingRow } from './onboarding.entity.js';
 
 /** An onboarding under its columns' names, as JSON that PostgreSQL makes a row of (`jsonb_populate_record`). */
@@ -21,8 +21,10 @@ export function toColumns(onboarding: Onboarding) {
     announced_again: onboarding.announcedAgain,
     controller_revision: onboarding.controller.revision,
     controller_topic: onboarding.controller.topic,
+    controller_broker: onboarding.controller.broker ?? null,
     device_revision: onboarding.device?.revision ?? null,
     device_topic: onboarding.device?.topic ?? null,
+    device_broker: onboarding.device?.broker ?? null,
     device_name: onboarding.deviceName ?? null,
     group_ids: onboarding.groupIds,
     topics: onboarding.topics,
@@ -45,8 +47,10 @@ const changing: readonly ColumnName[] = [
   'announced_again',
   'controller_revision',
   'controller_topic',
+  'controller_broker',
   'device_revision',
   'device_topic',
+  'device_broker',
   'device_name',
   'group_ids',
   'topics',
@@ -73,12 +77,16 @@ export function toOnboarding(row: OnboardingRow): Onboarding {
     deadlineMs: row.deadline.getTime(),
     certified: row.certified,
     announcedAgain: row.announcedAgain,
-    controller: { revision: row.controllerRevision, topic: row.controllerTopic },
+    controller: path(row.controllerRevision, row.controllerTopic, row.controllerBroker),
     device:
-      deviceRevision === null || deviceTopic === null ? undefined : { revision: deviceRevision, topic: deviceTopic },
+      deviceRevision === null || deviceTopic === null ? undefined : path(deviceRevision, deviceTopic, row.deviceBroker),
     deviceName: row.deviceName ?? undefined,
     groupIds: row.groupIds,
     topics: row.topics,
     reason: isErrorCode(reason) ? reason : undefined,
   };
+}
+
+function path(revision: string, topic: string, broker: string | null): ReplyPath {
+  return { revision, topic, ...(broker === null ? {} : { broker }) };
 }

@@ -77,6 +77,13 @@ export class OnboardingRow {
   @Column({ name: 'controller_topic', type: 'varchar', length: 256 })
   controllerTopic: string;
 
+  /** Of the home brokers; null for the first one. */
+  @Column({ name: 'controller_broker', type: 'varchar', length: 64, nullable: true })
+  controllerBroker: string | null;
+
+  @Column({ name: 'device_broker', type: 'varchar', length: 64, nullable: true })
+  deviceBroker: string | null;
+
   @Column({ name: 'device_revision', type: 'varchar', length: 16, nullable: true })
   deviceRevision: string | null;
 

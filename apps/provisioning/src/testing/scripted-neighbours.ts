@@ -16,6 +16,8 @@ type Gateway = Input<typeof topicGenerator.hasGateway>;
 /** What the certificate authority and the topic generator would say, and what they were asked. */
 export class Neighbours {
   readonly gateways = new Set(['home-1/gw-1', 'home-1/gw-2', 'home-2/gw-1']);
+  /** The names of home brokers by homes; homes of no broker are on the first. */
+  readonly brokers = new Map<string, string>();
   /** By onboarding: an authority issues once and answers the same again. */
   readonly certificates = new Map<string, { serialNumber: string; deviceCertificate: string }>();
   readonly issues: Issue[] = [];
@@ -85,8 +87,10 @@ class ScriptedNeighbours {
   }
 
   @Answers(topicGenerator.hasGateway)
-  async hasGateway({ homeId, gatewayId }: Gateway): Promise<{ exists: boolean }> {
-    return { exists: this.neighbours.gateways.has(`${homeId}/${gatewayId}`) };
+  async hasGateway({ homeId, gatewayId }: Gateway): Promise<{ exists: boolean; broker?: string }> {
+    const broker = this.neighbours.brokers.get(homeId);
+    const exists = this.neighbours.gateways.has(`${homeId}/${gatewayId}`);
+    return exists && broker !== undefined ? { exists, broker } : { exists };
   }
 }
 

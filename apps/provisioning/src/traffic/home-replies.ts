@@ -1,15 +1,15 @@
 import type { Reply } from '@mqtt2go/onboarding';
-import { DeviceTraffic } from '@mqtt2go/messaging';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { Clock } from '@mqtt2go/ports';
 import { Injectable } from '@nestjs/common';
 import { ProvisioningSettings } from '../settings.js';
+import { HomeBrokers } from './home-brokers.js';
 
-/** Answers to controllers and devices, in the revision that they spoke. */
+/** Answers to controllers and devices, in the revision that they spoke and on the broker where they did. */
 @Injectable()
 export class HomeReplies {
   constructor(
-    private readonly traffic: DeviceTraffic,
+    private readonly brokers: HomeBrokers,
     private readonly revisions: RevisionRegistry,
     private readonly clock: Clock,
     private readonly settings: ProvisioningSettings,
@@ -25,7 +25,7 @@ export class HomeReplies {
 
   private async sendOne({ to, message }: Reply): Promise<void> {
     try {
-      await this.traffic.publish(this.revisions.get(to.revision).write(message, to, this.clock.now()));
+      await this.brokers.publish(to.broker, this.revisions.get(to.revision).write(message, to, this.clock.now()));
     } catch (error) {
       this.settings.log.warn({ err: error, topic: to.topic, kind: message.kind }, 'a reply could not be sent');
     }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { DeviceTraffic } from '@mqtt2go/messaging';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { type HomeInbound, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
@@ -7,13 +6,14 @@ import { Activation } from '../activation/activation.js';
 import { Naming } from '../naming/naming.js';
 import { ProvisioningSettings } from '../settings.js';
 import { DeviceTopicsDesk } from '../topics/device-topics.js';
+import { HomeBrokers } from './home-brokers.js';
 import { Refusals } from './refusals.js';
 
-/** The home broker's messages: read by their revision, handed to whose they are, refused in a report. */
+/** The home brokers' messages: read by their revision, handed to whose they are, refused in a report. */
 @Injectable()
 export class HomeTraffic {
   constructor(
-    private readonly traffic: DeviceTraffic,
+    private readonly brokers: HomeBrokers,
     private readonly revisions: RevisionRegistry,
     private readonly activation: Activation,
     private readonly topics: DeviceTopicsDesk,
@@ -29,22 +29,22 @@ export class HomeTraffic {
       this.settings.log.error('no plugin speaks a revision of the standard: nobody is heard on the home broker');
       return;
     }
-    await this.traffic.listen(filters, (topic, payload) => this.handle(topic, payload));
+    await this.brokers.listen(filters, ({ broker, topic, payload }) => this.handle(broker, topic, payload));
   }
 
   /** Waits for the messages that are being handled. */
   async stop(): Promise<void> {
-    await this.traffic.close();
+    await this.brokers.close();
   }
 
-  private async handle(topic: string, payload: Buffer): Promise<void> {
+  private async handle(broker: string, topic: string, payload: Buffer): Promise<void> {
     const reading = this.revisions.readHome(topic, payload);
     if (reading.outcome === 'ignored') return;
     if (reading.outcome === 'refused') {
-      await this.refusals.refuse(reading.error, reading.reply, reading.command);
+      await this.refusals.refuse(reading.error, reading.reply && { ...reading.reply, broker }, reading.command);
       return;
     }
-    const { message } = reading;
+    const message = { ...reading.message, reply: { ...reading.message.reply, broker } };
     // An answer that is late on purpose holds up nobody: the message counts as handled meanwhile.
     await new Promise<void>((release) => {
       void this.answer(message, () => digestOf(topic, payload), release).finally(release);
