@@ -28,7 +28,7 @@ const services = ['discovery', 'provisioning', 'certificate-authority', 'topic-g
 const isService = services.includes(name);
 const dataDir = resolve(root, process.env.MQTT2GO_DATA_DIR ?? 'data');
 const servicesEnv = join(dataDir, 'services.env');
-const nodeOptions = isService ? [`--env-file-if-exists=${servicesEnv}`] : [];
+const nodeOptions = isService && !process.env.MQTT2GO_DEPLOYMENT_DIR ? [`--env-file-if-exists=${servicesEnv}`] : [];
 
 const folder = join(root, 'dist', 'serve', name);
 const file = join(folder, 'start.mjs');
@@ -48,7 +48,11 @@ function start() {
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, launcher(`./${name}.mjs`, '.cache'));
   const env = { ...process.env };
-  if (isService) env.MQTT2GO_HEALTH_PORT ??= String(gatewayHealthPort() + 1 + services.indexOf(name));
+  if (isService) {
+    env.MQTT2GO_HEALTH_PORT ??= String(gatewayHealthPort() + 1 + services.indexOf(name));
+    // `npm run dev -- --docker`: each service has a folder of its own in the deployment.
+    if (env.MQTT2GO_DEPLOYMENT_DIR) env.MQTT2GO_TLS_DIR ??= join(env.MQTT2GO_DEPLOYMENT_DIR, 'services', name);
+  }
   const started = spawn(process.execPath, [...nodeOptions, file], { cwd: root, env, stdio: 'inherit' });
   child = started;
   started.once('exit', (code, signal) => {

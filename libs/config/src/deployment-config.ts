@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { defaultHomeBrokerName } from './brokers.js';
 import { loadServiceConfig, type ServiceConfig } from './load-config.js';
 import { type Environment, invalidSettings, port, readSettings, text } from './settings.js';
 
@@ -70,7 +71,7 @@ const composeSettings = {
   MQTT2GO_BUS_HOST: text('a host, with its port').default('bus:8886'),
   MQTT2GO_HOME_BROKER_HOST: text('a host, with its port').default('home-0:8887'),
   MQTT2GO_ACTIVATION_BROKER_HOST: text('a host, with its port').default('activation:8888'),
-  MQTT2GO_ACCESS_DIR: text('the path of a folder').default('/access'),
+  MQTT2GO_ACCESS_DIR: text('the path of a folder, with {name} for the name of the broker').default('/access/{name}'),
 };
 
 /** A brokers file for one Mosquitto of each role, by variables instead of by hand. */
@@ -92,18 +93,18 @@ export function smallBrokersFile(env: Environment): SmallBrokersFile {
       url: `mqtts://${settings.MQTT2GO_ACTIVATION_BROKER_HOST}`,
       host,
       port: settings.MQTT2GO_ACTIVATION_PORT,
-      accessDir: `${accessDir}/activation`,
+      accessDir: accessDir.replaceAll('{name}', 'activation'),
     },
     home: [
       {
-        name: 'home-0',
+        name: defaultHomeBrokerName,
         kind: 'mosquitto',
         url: `mqtts://${settings.MQTT2GO_HOME_BROKER_HOST}`,
         host,
         port: settings.MQTT2GO_HOME_PORT,
         controllerUrl: `mqtts://${authority}:${settings.MQTT2GO_HOME_CONTROLLERS_PORT}`,
         controllerWebSocketUrl: `wss://${authority}:${settings.MQTT2GO_HOME_WSS_PORT}`,
-        accessDir: `${accessDir}/home-0`,
+        accessDir: accessDir.replaceAll('{name}', defaultHomeBrokerName),
       },
     ],
   };
