@@ -64,6 +64,14 @@ describe('the audit log of certificates', () => {
     expect(statements.filter((sql) => /onboarding_certificate|audit/.test(sql))).toHaveLength(1);
   });
 
+  it('counts certificates by state', async () => {
+    const metrics = await stand.metrics();
+    expect(metrics).toMatch(/mqtt2go_certificates\{state="active",service="certificate-authority"\} 1/);
+    expect(metrics).toMatch(/mqtt2go_certificates\{state="revoked",service="certificate-authority"\} 2/);
+    expect(metrics).toMatch(/mqtt2go_outbox_messages\{.*\} \d/);
+    expect(metrics).toMatch(/mqtt2go_dependency_up\{dependency="database",.*\} 1/);
+  });
+
   it('is chained and sealed by the service itself', async () => {
     const sealKey = sealKeyOf(stand.encryptionKey);
     const verdict = await waitFor(async () => {

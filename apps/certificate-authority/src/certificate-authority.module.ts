@@ -14,6 +14,7 @@ import { IssuingController } from './issuing/issuing.controller.js';
 import { Issuing } from './issuing/issuing.js';
 import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
 import { Settling } from './issuing/settling.js';
+import { CertificateCounts } from './metrics/certificate-counts.js';
 import { CertificateMetrics } from './metrics/certificate-metrics.js';
 import { RenewalController } from './renewal/renewal.controller.js';
 import { Renewing } from './renewal/renewing.js';
@@ -39,6 +40,15 @@ export class CertificateAuthorityModule {
         { provide: Clock, useValue: deps.clock },
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
         { provide: CertificateMetrics, useFactory: () => new CertificateMetrics(registry) },
+        {
+          provide: CertificateCounts,
+          useFactory: (dataSource: DataSource, clock: Clock) => {
+            const counts = new CertificateCounts(dataSource, clock);
+            counts.register(registry);
+            return counts;
+          },
+          inject: [DataSource, Clock],
+        },
         {
           provide: Authorities,
           useFactory: (dataSource: DataSource, box: SecretBox, clock: Clock) =>

@@ -124,6 +124,10 @@ export class AuthorityStand {
     }
   }
 
+  metrics(): Promise<string> {
+    return this.service.metrics();
+  }
+
   async stopTopicGenerator(): Promise<void> {
     await this.generator?.stop();
     this.generator = undefined;

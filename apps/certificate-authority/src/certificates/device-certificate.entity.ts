@@ -9,6 +9,8 @@ import { DeviceKey } from './device-key.entity.js';
 })
 @Unique('device_certificate_renewal_uq', ['renewedFrom', 'publicKeyHash'])
 @Index('device_certificate_device_idx', ['deviceId'])
+// With a column that is only carried along, which TypeORM cannot say.
+@Index('device_certificate_count_idx', { synchronize: false })
 @Index('device_certificate_revoked_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
 export class DeviceCertificate {
   /** Upper-case hex. */
