@@ -378,13 +378,13 @@ describe('what is refused, tried from outside', () => {
     });
 
     it('a device that is called like a service, or like somebody’s user name', async () => {
-      for (const deviceId of ['provisioning', app.username.split('@')[0] ?? '']) {
-        const { wire } = await join(world, app, controller, await world.mint({ deviceId }));
-        for (const filter of ['+/topics', '+/+/add_device', addDeviceTopic(app), `${app.homeId}/#`, '$CONTROL/#']) {
-          expect([filter, await wire.subscribe(filter)]).toEqual([filter, false]);
-        }
-      }
+      await expect(world.mint({ deviceId: 'provisioning' })).rejects.toThrow();
       await expect(world.mint({ deviceId: app.username })).rejects.toThrow();
+      const [deviceId = ''] = app.username.split('@');
+      const { wire } = await join(world, app, controller, await world.mint({ deviceId }));
+      for (const filter of ['+/topics', addDeviceTopic(app), `${app.homeId}/#`, `${app.homeId}/+/+/+/+`]) {
+        expect([filter, await wire.subscribe(filter)]).toEqual([filter, false]);
+      }
     });
 
     it('a controller in a device’s place', async () => {

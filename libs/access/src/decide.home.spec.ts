@@ -67,6 +67,14 @@ describe('on the home broker', () => {
   );
 
   check(
+    'a device that is called like a service',
+    { ...plug, id: 'provisioning' },
+    'home',
+    [],
+    [...forNobody, ...homeOfOthers, ['all', 'provisioning/topics'], ['all', 'home-1/gw-1/kitchen/socket/provisioning']],
+  );
+
+  check(
     'an administrator',
     administrator,
     'home',

@@ -1,5 +1,12 @@
 import { Mqtt2goError, topics, utilityDeviceTypes } from '@mqtt2go/protocol';
-import type { BrokerRole, ControllerPrincipal, DevicePrincipal, Principal, ServiceName } from './principals.js';
+import {
+  type BrokerRole,
+  type ControllerPrincipal,
+  type DevicePrincipal,
+  isServiceName,
+  type Principal,
+  type ServiceName,
+} from './principals.js';
 
 /** Where an embedded broker takes changes of its access copy, and where it answers. */
 export const accessControlTopic = '$CONTROL/mqtt2go-access/v1';
@@ -37,7 +44,8 @@ export interface Grants {
 const nothing: Grants = { publish: [], subscribe: [], subscribeLiterally: [], receive: [], except: [] };
 
 /**
- * What the policy grants. Pure, never throws; a principal with an id that could widen a topic gets nothing.
+ * What the policy grants. Pure, never throws; a principal with an id that could widen a topic gets nothing. Nor does a
+ * device that is called as a service is: a broker that ends the sessions of such a device by its name would end the service's.
  * @param busRequests what can be asked on the bus, for a service there
  */
 export function grantsOf(principal: Principal, broker: BrokerRole, busRequests: readonly BusRequest[] = []): Grants {
@@ -54,12 +62,12 @@ function grants(principal: Principal, broker: BrokerRole, busRequests: readonly 
     case 'service':
       return serviceGrants(principal.id, broker, busRequests);
     case 'device':
-      return broker === 'home' ? deviceGrants(principal) : nothing;
+      return broker === 'home' && !isServiceName(principal.id) ? deviceGrants(principal) : nothing;
     case 'controller':
       return broker === 'home' ? controllerGrants(principal) : nothing;
     case 'activation': {
-      if (broker !== 'activation') return nothing;
-      const { activationCode, expiresAtMs } = principal;
+      const { id, activationCode, expiresAtMs } = principal;
+      if (broker !== 'activation' || isServiceName(id)) return nothing;
       return { ...all(topics.activation.filters({ activationCode })), untilMs: expiresAtMs };
     }
   }

@@ -57,6 +57,10 @@ export const serviceNames = [
 /** `operator` is the command line of whoever runs the platform. */
 export type ServiceName = (typeof serviceNames)[number];
 
+export function isServiceName(name: string | undefined): name is ServiceName {
+  return serviceNames.some((known) => known === name);
+}
+
 /** PBKDF2-SHA512; passwords are random tokens of at least 128 bits, made by the platform. */
 export interface PasswordHash {
   readonly algorithm: 'pbkdf2-sha512';

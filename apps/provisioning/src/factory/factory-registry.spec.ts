@@ -40,14 +40,16 @@ describe('the factory registry', () => {
       record('bad-key', { public_key: 'PEM' }),
       record('a-private-key', { public_key: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----' }),
       record('bad-mode', { key_mode: 'none' }),
+      record('topic-generator'),
       'a line',
       null,
       record('good-2', { key_mode: 'server-key', public_key: undefined }),
     ]);
     expect(imported).toBe(2);
-    expect(rejected.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(rejected.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(rejected[2]?.reason).toContain('public_key is needed');
     expect(rejected[3]?.reason).toContain('PEM SubjectPublicKeyInfo');
+    expect(rejected[6]?.reason).toContain('name of a service');
   });
 
   it('replaces a record; of two in one call the last counts', async () => {

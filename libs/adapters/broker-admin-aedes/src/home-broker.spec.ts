@@ -166,7 +166,7 @@ describe('at the door, without a certificate', () => {
   });
 
   it.each(['provisioning', 'topic-generator', 'operator'])(
-    'gives a device that is called %s no service’s rights',
+    'gives a device that is called %s no service’s rights, nor any other',
     async (id) => {
       const service = stage.service('provisioning');
       const heard = collect(service);
@@ -183,11 +183,13 @@ describe('at the door, without a certificate', () => {
       const order = JSON.stringify({ id: '1', commands: [{ command: 'remove', keys: [{ kind: 'device', id }] }] });
       await client.publishAsync('$CONTROL/mqtt2go-access/v1', order, { qos: 1 });
       await client.publishAsync('victim/topics', 'forged', { qos: 1 });
-      await client.publishAsync(`${id}/topics`, 'mine', { qos: 1 });
-      expect((await heard.first(1)).map(({ topic }) => topic)).toEqual([`${id}/topics`]);
-      // The service of that name goes on as the service, and the device as the device.
+      await client.publishAsync(`${id}/topics`, 'forged', { qos: 1 });
+      expect(await subscribes(client, `${id}/topics`)).toBe(false);
+      const other = await stage.connect(await stage.addDevice('honest-one'));
+      await other.publishAsync('honest-one/topics', 'mine', { qos: 1 });
+      expect((await heard.first(1)).map(({ topic }) => topic)).toEqual(['honest-one/topics']);
+      // The service of that name goes on as the service.
       expect(await subscribes(service, '+/+/add_device')).toBe(true);
-      expect(await subscribes(client, `${id}/topics`)).toBe(true);
     },
   );
 });

@@ -1,3 +1,4 @@
+import { isServiceName } from '@mqtt2go/access';
 import { deviceType, identifier, keyMode, onboardingStateNames } from '@mqtt2go/protocol';
 import { z } from 'zod';
 import { contract } from './contract.js';
@@ -7,7 +8,7 @@ const pem = z.string().max(65_536);
 
 /** What a manufacturer tells of one device. */
 export const factoryRecord = z.object({
-  device_id: identifier,
+  device_id: identifier.refine((id) => !isServiceName(id), 'must not be the name of a service'),
   activation_code: identifier,
   device_type: deviceType,
   key_mode: keyMode.default('existing-key'),

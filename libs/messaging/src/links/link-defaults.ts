@@ -19,8 +19,11 @@ export function connectionOptions(clientId: string, suffix: string, options: ICl
   };
 }
 
-/** A session that outlives its connection is found again by a client id that stays; any other gets a fresh one. */
+/**
+ * A session that outlives its connection is found again by a client id that stays; any other gets a fresh one. The colon
+ * stands in no device id: where a device's client id is its own id, no device can take a service's session over.
+ */
 function uniqueClientId(clientId: string, suffix: string, clean: boolean): string {
-  const stem = suffix === '' ? clientId : `${clientId}-${suffix}`;
+  const stem = `service:${suffix === '' ? clientId : `${clientId}-${suffix}`}`;
   return clean ? `${stem}-${randomBytes(4).toString('hex')}` : stem;
 }

@@ -45,7 +45,7 @@ describe('tlsLink', () => {
     const client = link.open('bus');
     await waitForEvent(client, 'connect');
     expect(names).toEqual(['provisioning']);
-    expect(client.options.clientId).toMatch(/^provisioning-bus-[0-9a-f]{8}$/);
+    expect(client.options.clientId).toMatch(/^service:provisioning-bus-[0-9a-f]{8}$/);
     await client.endAsync();
   });
 
@@ -63,7 +63,7 @@ describe('tlsLink', () => {
     const client = tlsLink({ url: url(), ca: certificates.ca, ...identity, clientId: 'provisioning' }).open('devices', {
       clean: false,
     });
-    expect(client.options.clientId).toBe('provisioning-devices');
+    expect(client.options.clientId).toBe('service:provisioning-devices');
     await waitForEvent(client, 'connect');
     await client.endAsync();
   });

@@ -9,11 +9,13 @@ export function encodeConnect(options: {
   const clean = 0x02;
   const flags = clean | (username === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40);
   const level = 4;
-  const keepAlive = [0, 0];
+  // In seconds: long, and neither 0 nor more than what brokers with limits take.
+  const keepAlive = 250;
   return packet(
     types.connect,
     text('MQTT'),
-    Buffer.from([level, flags, ...keepAlive]),
+    Buffer.from([level, flags]),
+    number(keepAlive),
     ...[clientId, username, password].flatMap((field) => (field === undefined ? [] : [text(field)])),
   );
 }

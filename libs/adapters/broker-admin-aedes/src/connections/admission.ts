@@ -1,4 +1,10 @@
-import type { BrokerRole, PasswordHash, PrincipalKey, ServiceName } from '@mqtt2go/access';
+import {
+  type BrokerRole,
+  isServiceName,
+  type PasswordHash,
+  type PrincipalKey,
+  type ServiceName,
+} from '@mqtt2go/access';
 import { identifier, Mqtt2goError } from '@mqtt2go/protocol';
 import type { Clock } from '@mqtt2go/ports';
 import type { ConnectPacket } from 'aedes';
@@ -6,7 +12,7 @@ import { controllerId } from '../control/messages.js';
 import { type AccessCopy, acceptsSerial } from '../copy/access-copy.js';
 import type { PasswordCheck } from '../copy/password-check.js';
 import type { GuessThrottle } from '../guess-throttle.js';
-import { type Arrival, isServiceName, type PresentedCertificate } from './arrival.js';
+import type { Arrival, PresentedCertificate } from './arrival.js';
 import {
   badUserNameOrPassword,
   identifierRejected,

@@ -1,5 +1,4 @@
 import type { ServiceName } from '@mqtt2go/access';
-import { serviceNames } from '@mqtt2go/access';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 
 /** A client certificate, as TLS has seen it. */
@@ -42,8 +41,4 @@ export function presentedCertificate(socket: TLSSocket): PresentedCertificate | 
 /** Serial numbers are compared as numbers: some writers put a zero byte in front, some use lower case. */
 export function normalSerial(serialNumber: string): string {
   return serialNumber.toUpperCase().replace(/^0+(?=.)/, '');
-}
-
-export function isServiceName(name: string | undefined): name is ServiceName {
-  return serviceNames.some((known) => known === name);
 }

@@ -6,6 +6,7 @@ import {
   type Grants,
   grantsOf,
   isControllerUsername,
+  isServiceName,
   type PasswordHash,
   type Principal,
   type PrincipalKey,
@@ -40,8 +41,12 @@ export interface Entry {
   readonly expiresAtMs?: number;
 }
 
-/** Whether this broker holds such principals at all. Names from before controllers had a home in theirs could be a device's. */
+/**
+ * Whether this broker holds such principals at all. Names from before controllers had a home in theirs could be a device's.
+ * The plugin ends sessions by user name alone, on every listener: with a client of its name, a service's would go.
+ */
 export function isHeld({ kind, id }: PrincipalKey, broker: AccessBroker): boolean {
+  if (isServiceName(id)) return false;
   if (broker === 'activation') return kind === 'activation' && identifierPattern.test(id);
   return kind === 'device' ? identifierPattern.test(id) : kind === 'controller' && isControllerUsername(id);
 }
