@@ -57,8 +57,10 @@ describe('readBrokersFile', () => {
     expect(brokers.activation).toMatchObject({ host: 'public.example', port: 8885 });
     expect(brokers.home).toMatchObject([
       { name: 'home-0', urls: ['mqtts://home-0:8887'], host: 'home-0.example', port: 18_883 },
-      { name: 'cluster', urls: cluster.url, host: 'public.example', port: 8883, management, authPort: 8890 },
+      { name: 'cluster', urls: cluster.url, host: 'public.example', port: 8883, authPort: 8890 },
     ]);
+    const { kind, userFile } = management;
+    expect(brokers.home[1]?.management).toEqual({ kind, userFile, urls: [management.url], caFile: undefined });
   });
 
   it.each<[string, unknown, string]>([
@@ -90,6 +92,11 @@ describe('readBrokersFile', () => {
       'an embedded broker’s kind on the bus of a cluster',
       { bus: { ...bus, kind: 'http' }, activation, home: [home0] },
       'bus.kind',
+    ],
+    [
+      'an activation broker that asks',
+      { bus, activation: { ...activation, kind: 'http' }, home: [home0] },
+      'activation.kind',
     ],
     ['no JSON', '{', 'MQTT2GO_BROKERS names FILE, which is not JSON: '],
     ['a file that is too long', ' '.repeat(300_000), '262144 at most'],

@@ -30,10 +30,11 @@ const servicesDoor = z
 
 const management = z.strictObject({
   kind: z.enum(['rabbitmq', 'emqx']),
-  url: urlOf('https', 'http'),
+  /** Of a cluster those of its nodes, which are tried in turn. */
+  url: z.union([urlOf('https').transform((url) => [url]), z.array(urlOf('https')).min(1).max(16)]),
   /** A file with `user:password` for the management API. */
   userFile: path,
-  /** PEM trust anchors of the management API; the system's own by default. */
+  /** PEM trust anchors of the management API; the services' CA by default. */
   caFile: path.optional(),
 });
 
@@ -48,7 +49,13 @@ const accessForms = {
 };
 
 const activationBroker = z
-  .strictObject({ ...accessForms, host: host.optional(), port: port.default(8885) })
+  .strictObject({
+    ...accessForms,
+    // What asks over HTTP cannot be told of new manufacturers.
+    kind: z.enum(['embedded', 'mosquitto']),
+    host: host.optional(),
+    port: port.default(8885),
+  })
   .superRefine(checkKind);
 
 const homeBroker = z
@@ -124,7 +131,8 @@ export interface BusBrokerConfig {
 /** The management side of a broker of kind `http`: where sessions are closed. */
 export interface BrokerManagement {
   readonly kind: 'rabbitmq' | 'emqx';
-  readonly url: string;
+  /** `https://…`, one at least. */
+  readonly urls: readonly string[];
   readonly userFile: string;
   readonly caFile?: string | undefined;
 }
@@ -193,7 +201,15 @@ function accessBroker(
   publicHost: string,
 ): AccessBrokerConfig {
   const { kind, url, host: told = publicHost, port: devicesPort, accessDir, management: manage, authPort } = broker;
-  return { kind, urls: url, host: told, port: devicesPort, accessDir, management: manage, authPort };
+  return {
+    kind,
+    urls: url,
+    host: told,
+    port: devicesPort,
+    accessDir,
+    management: manage && { kind: manage.kind, urls: manage.url, userFile: manage.userFile, caFile: manage.caFile },
+    authPort,
+  };
 }
 
 /** Embedded brokers have one port for both kinds of clients; a file says otherwise where it is not so. */

@@ -1,4 +1,5 @@
 import type { ServiceName } from '@mqtt2go/access';
+import { serviceClientId } from '@mqtt2go/broker-admin-http';
 import type {
   AccessBrokerConfig,
   BrokerKind,
@@ -102,36 +103,44 @@ export class ServiceBrokers {
   private open({ urls, ...broker }: BusBrokerConfig | AccessBrokerConfig): OpenBroker {
     const { service, config } = this.options;
     const canShare = hasSharedSubscriptions(broker.kind, 'management' in broker ? broker.management?.kind : undefined);
-    if (!canShare && config.replicas > 1) {
-      throw new Mqtt2goError(
-        'configuration_invalid',
-        `MQTT2GO_REPLICAS is ${config.replicas}, but the broker ${urls.join(', ')} cannot have messages shared; set it to 1`,
-      );
-    }
     const { replica, replicas } = config;
+    if (!canShare) this.refuseReplicas(urls, 'shares no messages among them');
     return {
-      link: this.link(urls),
+      link: this.link(broker.kind, urls),
       sharing: canShare ? { group: service, replica, handsOver: replicas > 1 } : undefined,
     };
   }
 
   private async admin(broker: AccessBrokerConfig, role: 'home' | 'activation', name: string): Promise<BrokerAdmin> {
-    const { clock, log, config } = this.options;
+    const { clock, log, config, files } = this.options;
+    // Each would answer from a copy of its own, of which the others' changes know nothing.
+    if (broker.kind === 'http') this.refuseReplicas(broker.urls, 'asks one of them only');
     const { admin, close } = await openBrokerAdmin({
       broker,
       role,
-      link: this.link(broker.urls),
+      link: this.link(broker.kind, broker.urls),
       clock,
       log: log.child({ broker: name }),
       bind: config.bind,
+      files,
     });
     this.closers.push(close);
     return admin;
   }
 
-  private link(urls: readonly string[]): BrokerLink {
+  private link(kind: BrokerKind, urls: readonly string[]): BrokerLink {
     const { service, files } = this.options;
-    return tlsLink({ url: urls, ca: files.servicesCa, ...files.service, clientId: service });
+    const clientId = kind === 'http' ? serviceClientId(service) : service;
+    return tlsLink({ url: urls, ca: files.servicesCa, ...files.service, clientId });
+  }
+
+  private refuseReplicas(urls: readonly string[], why: string): void {
+    const { service, config } = this.options;
+    if (config.replicas === 1) return;
+    throw new Mqtt2goError(
+      'configuration_invalid',
+      `MQTT2GO_REPLICAS is ${config.replicas}, but the broker ${urls.join(', ')} ${why}; there can be one ${service}`,
+    );
   }
 }
 
