@@ -18,12 +18,13 @@ import fc from 'fast-check';
 import { connectAsync, type IClientOptions } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokerFileNames } from './files/mosquitto-conf.js';
+import { serviceUser } from './files/services-acl.js';
 import type { MosquittoBrokerAdmin } from './mosquitto-broker-admin.js';
 import { Certificates, type Credentials } from './test-support/certificates.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 
 /** At the services' door, and in no deployment: may say and hear everything but what begins with `$`. */
-const observerAcl = '\nuser observer\ntopic readwrite #\n';
+const observerAcl = `\nuser ${serviceUser('observer')}\ntopic readwrite #\n`;
 const observerTopic = 'observer/last';
 
 class MosquittoUnderTest implements BrokerUnderTest<PlainClient> {

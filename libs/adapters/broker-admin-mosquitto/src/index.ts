@@ -10,4 +10,5 @@ export { nameHash, subjectHash } from './trust/subject-hash.js';
 export { writeTrustAnchors } from './trust/trust-anchors.js';
 export { defaultMosquittoLimits, type MosquittoLimits, type MosquittoRole } from './files/limits.js';
 export { brokerFileNames, type MosquittoPorts } from './files/mosquitto-conf.js';
+export { serviceUser } from './files/services-acl.js';
 export { mosquittoFiles, type MosquittoFilesOptions } from './files/mosquitto-files.js';

@@ -130,7 +130,8 @@ function devices({ role, ports, limits, folder }: MosquittoConfOptions): string[
           `capath ${folder}/${brokerFileNames.trust}`,
         ]
       : [`cafile ${folder}/${brokerFileNames.devicesCa}`]),
-    ...identity,
+    'require_certificate true',
+    'use_identity_as_username true',
     'use_username_as_clientid true',
   ];
 }
@@ -160,11 +161,11 @@ function services({ ports, limits, folder }: MosquittoConfOptions): string[] {
     `max_connections ${limits.connections.services}`,
     ...server(folder, brokerFileNames.servicesCertificate, brokerFileNames.servicesKey),
     `cafile ${folder}/${brokerFileNames.servicesCa}`,
-    ...identity,
+    'require_certificate true',
+    '# The whole subject, which is no device’s id.',
+    'use_subject_as_username true',
   ];
 }
-
-const identity = ['require_certificate true', 'use_identity_as_username true'];
 
 function server(folder: string, certificate: string, key: string): string[] {
   return [
