@@ -6,3 +6,4 @@ export * from './serve-operations.js';
 export * from './serve-service.js';
 export * from './service-handle.js';
 export * from './start-nest-service.js';
+export { startTracing } from './tracing/start-tracing.js';

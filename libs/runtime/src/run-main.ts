@@ -1,4 +1,5 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
+import { startTracing } from './tracing/start-tracing.js';
 
 /** What a program does until it is told to end. */
 export interface Running {
@@ -25,8 +26,12 @@ export function runMain(name: string, start: () => Promise<Running>): void {
   process.on('unhandledRejection', fail);
 
   let started = false;
-  const starting = Promise.resolve()
-    .then(start)
+  let stopTracing = async (): Promise<void> => undefined;
+  const starting = startTracing(name, process.env)
+    .then((stop) => {
+      stopTracing = stop;
+      return start();
+    })
     .finally(() => {
       started = true;
     });
@@ -46,7 +51,11 @@ export function runMain(name: string, start: () => Promise<Running>): void {
       process.exit(exitUnexpected);
     }, stopTimeoutMs).unref();
     starting.then(
-      (running) => running.stop().then(() => process.exit(0), fail),
+      (running) =>
+        running
+          .stop()
+          .then(stopTracing)
+          .then(() => process.exit(0), fail),
       () => process.exit(forced),
     );
   };

@@ -1,4 +1,4 @@
-import { withOnboarding } from '@mqtt2go/messaging';
+import { traced, withOnboarding } from '@mqtt2go/messaging';
 import {
   type ActivateDeviceRequest,
   type ActivateDeviceResponse,
@@ -9,12 +9,25 @@ import {
   withdrawActivationParams,
   withdrawActivationQuery,
 } from '@mqtt2go/protocol';
-import { Body, Controller, Delete, HttpCode, HttpStatus, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+ 
+  HttpCode,
+  HttpStatus,
+  Param,
+  Post,
+  Query,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { problemResponse } from '../rest/openapi.js';
 import { ProvisioningOnly } from '../rest/provisioning-only.guard.js';
+import { Traceparent } from '../rest/traceparent.js';
 import { WaitingActivations } from './waiting-activations.js';
 
 /** Step 2: the platform tells of a device that will come, and takes it back. */
@@ -42,8 +55,9 @@ export class ActivateDeviceController {
   async activateDevice(
     @Body({ schema: activateDeviceRequest }) body: ActivateDeviceRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
+    @Traceparent() parent?: string,
   ): Promise<ActivateDeviceResponse> {
-    const { created, expiresAtMs } = await withOnboarding(body.onboarding_id, () =>
+    const announce = () =>
       this.waiting.announce({
         deviceId: body.device_id,
         activationCode: body.activation_code,
@@ -54,7 +68,9 @@ export class ActivateDeviceController {
         keyMode: body.key_mode,
         deviceCertificate: body.device_certificate,
         expiresAtMs: Date.parse(body.expires_at),
-      }),
+      });
+    const { created, expiresAtMs } = await withOnboarding(body.onboarding_id, () =>
+      traced(`POST ${activateDevicePath}`, announce, { kind: 'server', parent }),
     );
     void reply.code(created ? HttpStatus.CREATED : HttpStatus.OK);
     return {
@@ -77,7 +93,11 @@ export class ActivateDeviceController {
   async withdrawActivation(
     @Param({ schema: withdrawActivationParams }) { device_id }: z.output<typeof withdrawActivationParams>,
     @Query({ schema: withdrawActivationQuery }) { onboarding_id }: z.output<typeof withdrawActivationQuery>,
+    @Traceparent() parent?: string,
   ): Promise<void> {
-    await withOnboarding(onboarding_id, () => this.waiting.withdraw(device_id, onboarding_id));
+    const withdraw = () => this.waiting.withdraw(device_id, onboarding_id);
+    await withOnboarding(onboarding_id, () =>
+      traced(`DELETE ${activateDevicePath}`, withdraw, { kind: 'server', parent }),
+    );
   }
 }

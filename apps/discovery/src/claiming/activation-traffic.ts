@@ -1,5 +1,5 @@
 import type { AuditRefusals } from '@mqtt2go/audit';
-import { type DeviceTraffic, withOnboarding } from '@mqtt2go/messaging';
+import { type DeviceTraffic, traced, withOnboarding } from '@mqtt2go/messaging';
 import type { RevisionRegistry, RevisionWire } from '@mqtt2go/plugin-api';
 import type { Clock } from '@mqtt2go/ports';
 import {
@@ -64,7 +64,8 @@ export class ActivationTraffic implements OnApplicationBootstrap, BeforeApplicat
       const found = await waiting.byCode(message.activationCode);
       entry = found;
       await withOnboarding(found.onboardingId, async () => {
-        await this.send(wire, await desk.answer(found, message), message.reply);
+        const answer = await traced('discovery.claim', () => desk.answer(found, message));
+        await this.send(wire, answer, message.reply);
         log.info({ deviceId: found.deviceId }, 'a device was told its broker');
       });
     } catch (cause) {

@@ -1,3 +1,4 @@
+import { currentTraceparent, traced } from '@mqtt2go/messaging';
 import {
   type ActivateDeviceRequest,
   activateDevicePath,
@@ -99,16 +100,28 @@ export class DiscoveryClient implements OnApplicationShutdown {
     throw new Mqtt2goError('internal', `the Discovery server answered ${statusCode} to ${method} ${path}`);
   }
 
-  private async exchange(
+  private exchange(
     method: 'POST' | 'DELETE',
     path: string,
     body: string | undefined,
   ): Promise<{ statusCode: number; text: string }> {
+    return traced(`${method} ${activateDevicePath}`, () => this.request(method, path, body), { kind: 'client' });
+  }
+
+  private async request(
+    method: 'POST' | 'DELETE',
+    path: string,
+    body: string | undefined,
+  ): Promise<{ statusCode: number; text: string }> {
+    const traceparent = currentTraceparent();
     try {
       const response = await this.pool.request({
         method,
         path,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(traceparent === undefined ? {} : { traceparent }),
+        },
         ...(body === undefined ? {} : { body }),
       });
       return { statusCode: response.statusCode, text: await response.body.text() };
