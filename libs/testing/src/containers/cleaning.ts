@@ -4,6 +4,10 @@ import { promisify } from 'node:util';
 /** On everything that a run makes in the engine: the process id of the run. */
 export const RUN_LABEL = 'org.mqtt2go.test-run';
 
+/** What a run's Compose projects are called: the prefix, the process id of the run, `-`, and what the test likes. */
+export const COMPOSE_PREFIX = 'mqtt2go-test-';
+const composeLabel = 'com.docker.compose.project';
+
 const kinds = [
   { list: ['ps', '--all'], inspect: 'container', remove: ['rm', '--force', '--volumes'] },
   { list: ['network', 'ls'], inspect: 'network', remove: ['network', 'rm'] },
@@ -26,15 +30,21 @@ export async function removeOwn(): Promise<void> {
 
 async function removeWhere(matches: (run: string) => boolean): Promise<void> {
   for (const kind of kinds) {
-    const ids = await lines([...kind.list, '--quiet', '--filter', `label=${RUN_LABEL}`]);
-    for (const id of ids) {
-      const labels = kind.inspect === 'container' ? '.Config.Labels' : '.Labels';
-      const format = `{{index ${labels} "${RUN_LABEL}"}}`;
-      // Another run may remove it at this moment.
-      const [run] = await lines([kind.inspect, 'inspect', '--format', format, id]).catch(() => []);
-      if (run !== undefined && matches(run)) await lines([...kind.remove, id]).catch(() => []);
+    for (const label of [RUN_LABEL, composeLabel]) {
+      for (const id of await lines([...kind.list, '--quiet', '--filter', `label=${label}`])) {
+        const labels = kind.inspect === 'container' ? '.Config.Labels' : '.Labels';
+        // Another run may remove it at this moment.
+        const format = `{{index ${labels} "${label}"}}`;
+        const [value = ''] = await lines([kind.inspect, 'inspect', '--format', format, id]).catch(() => []);
+        const run = label === RUN_LABEL ? value : runOfProject(value);
+        if (run !== undefined && run !== '' && matches(run)) await lines([...kind.remove, id]).catch(() => []);
+      }
     }
   }
+}
+
+function runOfProject(project: string): string | undefined {
+  return project.startsWith(COMPOSE_PREFIX) ? project.slice(COMPOSE_PREFIX.length).split('-')[0] : undefined;
 }
 
 function isAlive(pid: number): boolean {

@@ -1,3 +1,4 @@
+export { ComposeProject, hasCompose, type InspectedContainer } from './compose.js';
 export { injectedImages, type SystemImages } from './images.js';
 export * from './infrastructure.js';
 export { createNetwork, createVolume, type TestNetwork, type TestVolume } from './networks.js';
