@@ -3,6 +3,7 @@ import { Bus, BusModule, DeviceTraffic } from '@mqtt2go/messaging';
 import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
+import { measureAccess } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
@@ -38,6 +39,7 @@ export class DiscoveryModule {
       hasReplicas = sharedBus,
     } = deps;
     const log = deps.log.child({ service: 'discovery' });
+    const confirmed = measureAccess(registry, [{ name: 'activation', repairs: () => brokerAdmin.repairs() }]);
     return {
       module: DiscoveryModule,
       imports: [
@@ -62,7 +64,8 @@ export class DiscoveryModule {
           provide: BrokerCopy,
           useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals, dataSource: DataSource) => {
             const locks = hasReplicas ? new ProcessLocks(dataSource, { namespace: schema }) : undefined;
-            return new BrokerCopy(admin, principals, { locks });
+            const onConfirmed = (durationMs: number) => confirmed('activation', durationMs);
+            return new BrokerCopy(admin, principals, { locks, onConfirmed });
           },
           inject: [BrokerAdmin, ActivationPrincipals, DataSource],
         },

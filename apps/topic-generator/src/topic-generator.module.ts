@@ -2,6 +2,7 @@ import { AuditModule } from '@mqtt2go/audit';
 import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerCopy, Clock } from '@mqtt2go/ports';
+import { measureAccess } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Registry } from 'prom-client';
@@ -23,6 +24,10 @@ export class TopicGeneratorModule {
   static forRoot(deps: TopicGeneratorDeps, registry: Registry): DynamicModule {
     const { log, clock, databaseUrl, poolSize, homeBrokers, sharedBus = false } = deps;
     const { hasReplicas = sharedBus } = deps;
+    const confirmed = measureAccess(
+      registry,
+      homeBrokers.map(({ name, admin }) => ({ name, repairs: () => admin.repairs() })),
+    );
     return {
       module: TopicGeneratorModule,
       imports: [
@@ -50,7 +55,10 @@ export class TopicGeneratorModule {
                 new BrokerCopy(
                   admin,
                   new HomePrincipals(dataSource, secrets, { broker: name, isFirst: name === homeBrokers[0]?.name }),
-                  { locks: hasReplicas ? new ProcessLocks(dataSource, { namespace: `${schema}/${name}` }) : undefined },
+                  {
+                    onConfirmed: (durationMs) => confirmed(name, durationMs),
+                    locks: hasReplicas ? new ProcessLocks(dataSource, { namespace: `${schema}/${name}` }) : undefined,
+                  },
                 ),
             }),
           inject: [DataSource, ControllerSecrets, Homes],

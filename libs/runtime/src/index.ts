@@ -1,5 +1,6 @@
 export { checkHealth, type HealthCheck } from './health.js';
 export { createLogger } from './logger.js';
+export { type MeasuredBroker, measureAccess } from './metrics/access-metrics.js';
 export { createRegistry } from './metrics/metrics.js';
 export * from './run-main.js';
 export * from './serve-operations.js';

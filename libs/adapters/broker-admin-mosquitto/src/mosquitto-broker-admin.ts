@@ -67,6 +67,7 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
   #isRebuilding = false;
   #hasRebuilt = false;
   #isClosed = false;
+  #repaired = 0;
   #retry: NodeJS.Timeout | undefined;
   #audit: NodeJS.Timeout | undefined;
 
@@ -128,6 +129,10 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
     return () => {
       this.#rebuilds.delete(rebuild);
     };
+  }
+
+  override repairs(): number {
+    return this.#repaired;
   }
 
   override checkHealth(): void {
@@ -206,6 +211,7 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
       log.info(drift, 'the access copy of the broker is complete');
     } else if (drift.missing + drift.different + drift.extra > 0) {
       log.warn(drift, 'the access copy of the broker was not what it should be, and was repaired');
+      this.#repaired += drift.missing + drift.different + drift.extra;
       onDrift?.(drift);
     }
   }

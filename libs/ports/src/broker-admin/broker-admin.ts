@@ -24,6 +24,11 @@ export abstract class BrokerAdmin {
   /** Calls `rebuild` each time the broker is found without its copy (first connection included). Returns the way to stop. */
   abstract onCopyLost(rebuild: () => Promise<void>): () => void;
 
+  /** How many principals this process has found to be wrong in the copy, and put right; for a metric. */
+  repairs(): number {
+    return 0;
+  }
+
   /** @throws Mqtt2goError `unavailable` while the broker cannot be reached */
   checkHealth(): void {
     // An adapter without a connection of its own has none to lose.

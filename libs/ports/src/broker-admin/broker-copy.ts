@@ -24,6 +24,8 @@ export interface PrincipalLocks {
 export interface BrokerCopyOptions {
   /** Needed where other processes change the same principals. */
   readonly locks?: PrincipalLocks | undefined;
+  /** Called after each change with how long it took from its commit until the broker acted by it; for a metric. */
+  readonly onConfirmed?: ((durationMs: number) => void) | undefined;
 }
 
 /** Principals that are being brought from the database to the broker. */
@@ -46,14 +48,16 @@ export class BrokerCopy {
   readonly #admin: BrokerAdmin;
   readonly #source: PrincipalSource;
   readonly #locks: PrincipalLocks | undefined;
+  readonly #onConfirmed: (durationMs: number) => void;
   readonly #turns = new Map<string, Set<Turn>>();
   /** What was written while a rebuild was under way: its pages may be older than that. */
   readonly #duringRebuilds = new Set<Map<string, PrincipalKey>>();
 
-  constructor(admin: BrokerAdmin, source: PrincipalSource, { locks }: BrokerCopyOptions = {}) {
+  constructor(admin: BrokerAdmin, source: PrincipalSource, { locks, onConfirmed = () => undefined }: BrokerCopyOptions = {}) {
     this.#admin = admin;
     this.#source = source;
     this.#locks = locks;
+    this.#onConfirmed = onConfirmed;
   }
 
   /**
@@ -79,7 +83,7 @@ export class BrokerCopy {
    * @throws Mqtt2goError `unavailable` when the broker does not confirm in time; safe to repeat
    */
   async sync(keys: readonly PrincipalKey[]): Promise<void> {
-    await this.#inTurn(keys, (turn) => this.#settle(turn));
+    await this.#inTurn(keys, (turn) => this.#confirm(turn));
   }
 
   /**
@@ -94,7 +98,7 @@ export class BrokerCopy {
   ): Promise<T> {
     return this.#inTurn([key], async (turn) => {
       const { answer, principal } = await work();
-      if (principal !== 'unchanged') await this.#settle(turn, principal);
+      if (principal !== 'unchanged') await this.#confirm(turn, principal);
       return answer;
     });
   }
@@ -155,6 +159,12 @@ export class BrokerCopy {
         if (turns?.size === 0) this.#turns.delete(name);
       }
     }
+  }
+
+  async #confirm(turn: Turn, changed: Exclude<ChangedPrincipal, 'unchanged'> = 'unknown'): Promise<void> {
+    const committedAtMs = performance.now();
+    await this.#settle(turn, changed);
+    this.#onConfirmed(performance.now() - committedAtMs);
   }
 
   /** Writes what is committed by now. A rebuild that begins after this reads it by itself. */
