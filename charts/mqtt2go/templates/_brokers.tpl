@@ -59,6 +59,7 @@
   "activation" (dict
     "kind" "mosquitto"
     "url" (printf "mqtts://%s-activation:%s" $fullname (include "mqtt2go.containerPort" "activation"))
+    "accessDir" "/var/lib/mqtt2go/activation"
     "host" (include "mqtt2go.listenerHost" $activation)
     "port" (include "mqtt2go.listenerPort" $activation | int))
   "home" $home
@@ -165,11 +166,6 @@ own share one.
 {{- end -}}
 
 {{- define "mqtt2go.brokerMounts" -}}
-- name: config
-  mountPath: /mosquitto/config
-- name: source
-  mountPath: /etc/mqtt2go/broker
-  readOnly: true
 - name: tmp
   mountPath: /tmp
 {{- if .withAccess }}
@@ -182,6 +178,20 @@ own share one.
 {{- end }}
 {{- end -}}
 
+{{/* (root, broker): its part of the brokers file. */}}
+{{- define "mqtt2go.brokerNames" -}}
+{{- $file := include "mqtt2go.brokersFile" .root | fromJson -}}
+{{- $name := .broker -}}
+{{- if hasKey $file $name -}}
+{{- get $file $name | mustToJson -}}
+{{- else -}}
+{{- range $file.home -}}
+{{- if eq .name $name -}}{{- mustToJson . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- .root.Values.publicHost -}}
+{{- end -}}
+
 {{/*
 A broker: (root, component, broker: home-0 | activation | bus, name, values, ports: list of (name, port), withAccess,
 controllersSecret). Its files come from its Secret into memory, where the access that is made from the database is put
@@ -191,6 +201,8 @@ beside them; the broker can only read them.
 {{- $root := .root -}}
 {{- $fullname := include "mqtt2go.fullname" .root -}}
 {{- $brokers := .root.Values.brokers -}}
+{{/* What its certificate names: with other names it starts again with another one; another shard is nothing to it. */ -}}
+{{- $names := include "mqtt2go.brokerNames" . | sha256sum -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -226,7 +238,7 @@ spec:
       {{- include "mqtt2go.brokerSelector" . | nindent 6 }}
   template:
     metadata:
-      {{- include "mqtt2go.podMetadata" . | nindent 6 }}
+      {{- include "mqtt2go.podMetadata" (merge (dict "annotations" (dict "checksum/names" $names)) .) | nindent 6 }}
         mqtt2go.io/broker: {{ .broker }}
     spec:
       {{- include "mqtt2go.podHead" (merge (dict "user" 1883 "grace" 60 "scheduling" .values.scheduling) .) | nindent 6 }}
@@ -237,10 +249,19 @@ spec:
           workingDir: /
           env:
             {{- include "mqtt2go.brokerEnv" . | nindent 12 }}
+            {{- if .controllersSecret }}
+            - name: MQTT2GO_CONTROLLERS_TLS_DIR
+              value: /etc/mqtt2go/controllers
+            {{- end }}
           {{- include "mqtt2go.containerSecurity" . | nindent 10 }}
           resources:
             {{- toYaml $brokers.access.resources | nindent 12 }}
           volumeMounts:
+            - name: config
+              mountPath: /mosquitto/config
+            - name: source
+              mountPath: /etc/mqtt2go/broker
+              readOnly: true
             {{- include "mqtt2go.brokerMounts" . | nindent 12 }}
             {{- if .controllersSecret }}
             - name: controllers-tls
@@ -296,10 +317,14 @@ spec:
             - name: health
               containerPort: 9090
               protocol: TCP
-          {{- include "mqtt2go.healthProbes" "health" | nindent 10 }}
+          {{- include "mqtt2go.livenessProbes" "health" | nindent 10 }}
           resources:
             {{- toYaml $brokers.access.resources | nindent 12 }}
           volumeMounts:
+            # Not the keys beside it.
+            - name: config
+              mountPath: /mosquitto/config/access
+              subPath: access
             {{- include "mqtt2go.brokerMounts" . | nindent 12 }}
         {{- end }}
       volumes:

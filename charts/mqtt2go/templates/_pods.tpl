@@ -56,8 +56,10 @@ topologySpreadConstraints:
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{/* No versions: a pod is not to be made anew, and devices disconnected, because the chart has another number. */ -}}
 labels:
-  {{- include "mqtt2go.labels" . | nindent 2 }}
+  {{- include "mqtt2go.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/part-of: mqtt2go
   {{- with .root.Values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -88,6 +90,25 @@ readinessProbe:
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
+{{- end -}}
+
+{{/* Of what runs beside a broker: without its database it is no less alive, and the broker is no less ready. */}}
+{{- define "mqtt2go.livenessProbes" -}}
+startupProbe:
+  httpGet: { path: /health/live, port: {{ . }} }
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 45
+livenessProbe:
+  httpGet: { path: /health/live, port: {{ . }} }
+  periodSeconds: 20
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: { path: /health/live, port: {{ . }} }
+  periodSeconds: 20
+  timeoutSeconds: 5
+  failureThreshold: 3
 {{- end -}}
 
 {{/* DATABASE_URL and what it is put together from; no value is in the manifest. */}}

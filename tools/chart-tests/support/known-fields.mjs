@@ -1,26 +1,27 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Json } from './chart.js';
 
-/** Kubernetes drops fields that it does not know, so that a wrong indentation goes unnoticed. */
-type Type =
-  | { readonly kind: 'any' }
-  | { readonly kind: 'list'; readonly of: Type }
-  | { readonly kind: 'map'; readonly of: Type }
-  | { readonly kind: 'object'; readonly fields: ReadonlyMap<string, Type> }
-  | { readonly kind: 'named'; readonly name: string; readonly file: string };
+/**
+ * Kubernetes drops fields that it does not know, so that a wrong indentation goes unnoticed. What a field may hold is one of:
+ * `{kind: 'any'}`, `{kind: 'list', of}`, `{kind: 'map', of}`, `{kind: 'object', fields}`, `{kind: 'named', name, file}`.
+ */
 
-const anything: Type = { kind: 'any' };
-const files = new Map<string, DeclarationFile>();
+const anything = { kind: 'any' };
+const files = new Map();
 
-/** Paths of what `object` has and the published API of Kubernetes has not. */
-export function unknownFields(object: Json, declarations: string): string[] {
+/**
+ * Paths of what `object` has and the published API of Kubernetes has not.
+ * @param {import('./chart.mjs').Json} object
+ * @param {string} declarations the file that declares its kind
+ * @returns {string[]}
+ */
+export function unknownFields(object, declarations) {
   const file = declarationFile(declarations);
   return [...walk(object, file.only(), '')];
 }
 
-function* walk(value: Json, type: Type, path: string): Generator<string> {
+function* walk(value, type, path) {
   switch (type.kind) {
     case 'any':
       return;
@@ -45,7 +46,7 @@ function* walk(value: Json, type: Type, path: string): Generator<string> {
   }
 }
 
-function declarationFile(path: string): DeclarationFile {
+function declarationFile(path) {
   let file = files.get(path);
   if (file === undefined) {
     file = new DeclarationFile(path);
@@ -56,13 +57,15 @@ function declarationFile(path: string): DeclarationFile {
 
 /** One file of the package's declarations, as regular as generated code is. */
 class DeclarationFile {
-  readonly #interfaces = new Map<string, Type>();
-  readonly #imports = new Map<string, string>();
-  readonly #aliases = new Map<string, string>();
-  #text: string;
+  #interfaces = new Map();
+  #imports = new Map();
+  #aliases = new Map();
+  #path;
+  #text;
   #at = 0;
 
-  constructor(private readonly path: string) {
+  constructor(path) {
+    this.#path = path;
     this.#text = readFileSync(path, 'utf8').replaceAll(/\/\*[\s\S]*?\*\//g, '');
     for (const [, names = '', from = ''] of this.#text.matchAll(/import \{ ([^}]*) \} from "([^"]*)";/g)) {
       for (const name of names.split(', ')) this.#imports.set(name, from);
@@ -76,24 +79,24 @@ class DeclarationFile {
     }
   }
 
-  only(): Type {
+  only() {
     const [type] = this.#interfaces.values();
-    if (type === undefined) throw new Error(`${this.path} declares nothing`);
+    if (type === undefined) throw new Error(`${this.#path} declares nothing`);
     return type;
   }
 
-  find(name: string): Type | undefined {
+  find(name) {
     return this.#interfaces.get(this.#aliases.get(name) ?? name);
   }
 
-  #type(): Type {
+  #type() {
     const types = [this.#single()];
     while (this.#take(/\s*\|\s*/y) !== undefined) types.push(this.#single());
     const [only] = types;
     return types.length === 1 && only !== undefined ? only : anything;
   }
 
-  #single(): Type {
+  #single() {
     this.#take(/\s*/y);
     if (this.#take(/Array</y) !== undefined) {
       const of = this.#type();
@@ -103,19 +106,19 @@ class DeclarationFile {
     if (this.#take(/\{/y) !== undefined) return this.#body();
     if (this.#take(/"[^"]*"/y) !== undefined) return anything;
     const name = this.#take(/[\w.]+/y);
-    if (name === undefined) throw new Error(`${this.path}: ${this.#text.slice(this.#at, this.#at + 60)}`);
+    if (name === undefined) throw new Error(`${this.#path}: ${this.#text.slice(this.#at, this.#at + 60)}`);
     const from = this.#imports.get(name);
     if (from === undefined) return anything;
     const file = this.#resolve(from);
     return file === undefined ? anything : { kind: 'named', name, file };
   }
 
-  #body(): Type {
-    const fields = new Map<string, Type>();
-    let ofMap: Type | undefined;
+  #body() {
+    const fields = new Map();
+    let ofMap;
     while (this.#take(/\s*\}/y) === undefined) {
       const name = this.#take(/\s*("[^"]+"|\[key: string\])\??:/y);
-      if (name === undefined) throw new Error(`${this.path}: ${this.#text.slice(this.#at, this.#at + 60)}`);
+      if (name === undefined) throw new Error(`${this.#path}: ${this.#text.slice(this.#at, this.#at + 60)}`);
       const type = this.#type();
       this.#take(/;/y);
       const quoted = /"([^"]+)"/.exec(name)?.[1];
@@ -125,17 +128,15 @@ class DeclarationFile {
     return ofMap === undefined ? { kind: 'object', fields } : { kind: 'map', of: ofMap };
   }
 
-  #take(pattern: RegExp): string | undefined {
+  #take(pattern) {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0];
     if (found !== undefined) this.#at += found.length;
     return found;
   }
 
-  #resolve(from: string): string | undefined {
-    const resolved = from.startsWith('.')
-      ? join(dirname(this.path), from)
-      : fileURLToPath(import.meta.resolve(from.endsWith('.js') ? from : from));
+  #resolve(from) {
+    const resolved = from.startsWith('.') ? join(dirname(this.#path), from) : fileURLToPath(import.meta.resolve(from));
     const path = resolved.replace(/(\.js)?$/, '.d.ts');
     return existsSync(path) ? path : undefined;
   }
