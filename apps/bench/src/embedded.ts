@@ -11,7 +11,7 @@ import { type Row } from './report.js';
 
 const run = promisify(execFile);
 
-const fleetReport = z.object({
+export const fleetReport = z.object({
   added: z.int(),
   failed: z.array(z.unknown()),
   perSecond: z.number(),

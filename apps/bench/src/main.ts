@@ -7,6 +7,7 @@ import { accessBench } from './access/access-bench.js';
 import { certificatesBench } from './cfssl.js';
 import { embeddedBench } from './embedded.js';
 import { serveLimit } from './machine-limit.js';
+import { stackBench } from './stack/stack-bench.js';
 import { type Row, tableOf } from './report.js';
 
 const help = `npm run bench -- [suite ...] [options]
@@ -17,17 +18,21 @@ loopback and is removed at the end.
   embedded      the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
   access        access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
   certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
+  stack         docker/compose.remote-broker.yaml: real Mosquitto and PostgreSQL, a container a service (needs Docker and
+                npm run images; about five minutes)
 
   --devices N      embedded: how many devices are added (600)
-  --concurrency N  embedded: how many at once (24)
+  --concurrency N  embedded, stack: how many at once (24)
   --sizes N,N,...  access: how many devices the broker knows (1000,20000,100000)
+  --seconds N      stack: how long devices are added (120)
+  --registered N   stack: how many devices are registered for the comparison (100000)
   --json           the figures as JSON only
   --help           this text
 
 MQTT2GO_MOSQUITTO_IMAGE names the broker's image. The figures are also written to .bench/<suite>.json.
 `;
 
-const suite = z.enum(['embedded', 'access', 'certificates']);
+const suite = z.enum(['embedded', 'access', 'certificates', 'stack']);
 const positive = z.coerce.number().int().min(1).max(1_000_000);
 
 async function main(): Promise<void> {
@@ -38,6 +43,8 @@ async function main(): Promise<void> {
       devices: { type: 'string', default: '600' },
       concurrency: { type: 'string', default: '24' },
       sizes: { type: 'string', default: '1000,20000,100000' },
+      seconds: { type: 'string', default: '120' },
+      registered: { type: 'string', default: '100000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -58,6 +65,15 @@ async function main(): Promise<void> {
         tell,
       ),
     certificates: () => certificatesBench(2_000, 32, tell),
+    stack: () =>
+      stackBench(
+        {
+          seconds: positive.parse(values.seconds),
+          concurrency: positive.parse(values.concurrency),
+          registered: positive.parse(values.registered),
+        },
+        tell,
+      ),
   };
   for (const name of z.array(suite).parse(positionals.length === 0 ? ['embedded'] : positionals)) {
     await report(name, await suites[name](), values.json);
