@@ -73,7 +73,8 @@ export class Deployment {
   }
 
   serviceMounts(service: string): Mount[] {
-    const access = service === 'topic-generator' ? [...this.homes.keys()] : service === 'discovery' ? ['activation'] : [];
+    const access =
+      service === 'topic-generator' ? [...this.homes.keys()] : service === 'discovery' ? ['activation'] : [];
     return [
       { source: this.path('deployment', 'services', service), target: '/deployment', readOnly: true },
       ...this.sharedMounts(),

@@ -185,4 +185,3 @@ async function retry<T>(act: () => Promise<T>): Promise<T> {
     }
   }
 }
-

@@ -34,6 +34,8 @@ import { type BrokerName, Deployment, insidePorts } from './deployment.js';
 
 const healthPort = 9090;
 const busPort = 8886;
+/** Mosquitto's lines about each connection, and about the snapshot that it is not to write. */
+const isNoise = /New connection|New client connected|negotiated TLS|OpenSSL Error|Error saving Dynamic|disconnected/;
 
 export interface StackOptions {
   /** Processes of each service; 1 unless set. */
@@ -205,7 +207,8 @@ export class SystemStack implements Doors {
   /** A device as its manufacturer makes it, known to the factory registry. */
   async mint(options: { keyMode?: KeyMode; type?: string } = {}): Promise<MintedDevice> {
     this.count += 1;
-    return mintDevice(await this.operator(), this.manufacturer, { deviceId: `device-${this.count}`, ...options });
+    const deviceId = `device-${this.count}`;
+    return mintDevice(await this.operator(), this.manufacturer, { deviceId, ...options });
   }
 
   /** An app of a new home, or of the one that is named. */
@@ -273,7 +276,11 @@ export class SystemStack implements Doors {
     const tails = await Promise.all(
       all.map(async (container) => {
         const log = await container.logs().catch((error: unknown) => String(error));
-        return `--- ${container.name}\n${log.trimEnd().split('\n').slice(-lines).join('\n')}`;
+        const said = log
+          .trimEnd()
+          .split('\n')
+          .filter((line) => !isNoise.test(line));
+        return `--- ${container.name}\n${said.slice(-lines).join('\n')}`;
       }),
     );
     return tails.join('\n');
