@@ -45,10 +45,10 @@ export class SeparateProcesses implements Doors {
     return new SeparateProcesses(dataDir, ports, healthPorts, await createManufacturer('Acme'));
   }
 
-  /** Starts all of them, and makes the manufacturer of the tests' devices known. */
-  async start(): Promise<void> {
+  /** Starts all of them, services with `env` besides, and makes the manufacturer of the tests' devices known. */
+  async start(env: Record<string, string> = {}): Promise<void> {
     await this.startInfrastructure();
-    for (const service of runnableServices) this.startService(service);
+    for (const service of runnableServices) this.startService(service, env);
     await this.allReady();
     const bus = await this.operator();
     await bus.call(discovery.registerManufacturer, { name: 'Acme', certificate: this.manufacturer.certificate });

@@ -43,6 +43,8 @@ export class AuditChain {
   private readonly gaps = new Gaps();
   private readonly entries: Counter<'action'> | undefined;
   private head: Head | undefined;
+  /** The head's, while it is read anew, too. */
+  private position = 0;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
   private started = false;
@@ -66,7 +68,7 @@ export class AuditChain {
       labelNames: ['action'],
       registers,
     });
-    const position = () => this.head?.position ?? 0;
+    const position = () => this.position;
     const lagSeconds = () => (this.resting > 0 ? 0 : (performance.now() - this.caughtUpAtMs) / 1_000);
     new Gauge({
       name: 'mqtt2go_audit_chain_position',
@@ -158,6 +160,7 @@ export class AuditChain {
     const head = this.head ?? (await this.readHead());
     const found = isStart ? await this.findAtStart(head) : await this.findNew(head);
     this.head = head;
+    this.position = head.position;
     if (found.length === 0) return 0;
     const links: { position: number; entry: HashedEntry; hash: Buffer }[] = [];
     let { hash, position } = head;
@@ -189,6 +192,7 @@ export class AuditChain {
     for (const number of numbers) this.gaps.filled(number);
     this.gaps.note(isStart ? (fresh[0] ?? 1) - 1 : head.seq, fresh, performance.now());
     this.head = { position, hash, seq: Math.max(head.seq, numbers.at(-1) ?? 0) };
+    this.position = position;
     for (const { action } of found) this.entries?.inc({ action });
     return found.length;
   }
