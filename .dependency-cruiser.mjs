@@ -60,7 +60,7 @@ const tests = [
   '^apps/[^/]+/test/',
   '^libs/testing/',
   // Helpers of one package's own tests.
-  String.raw`/(test-support|testing|fixtures|stand-in)(/|\.ts$)`,
+  String.raw`/(test-support|testing|fixtures|stand-in|equivalence)(/|\.ts$)`,
 ].join('|');
 /** Contract suites: tests that are handed out, each to every adapter of its port. */
 const suites = String.raw`\.(contract|suite)\.ts$|/contract-suite/`;
@@ -94,11 +94,11 @@ export default {
     },
     {
       name: 'adapters-by-main-and-profiles',
-      comment: 'Only the programs’ main files, the profiles and the gateway name an adapter.',
+      comment: 'Only the programs’ main files, the profiles, the gateway and the benches name an adapter.',
       severity: 'error',
       from: {
         path: '^(apps|libs|plugins)/',
-        pathNot: String.raw`^apps/gateway/|^apps/[^/]+/src/(main|[a-z-]*profile[a-z-]*)\.ts$|/profiles/|^libs/adapters/|${tests}`,
+        pathNot: String.raw`^apps/(gateway|bench)/|^apps/[^/]+/src/(main|[a-z-]*profile[a-z-]*)\.ts$|/profiles/|^libs/adapters/|${tests}`,
       },
       to: { path: '^libs/adapters/' },
     },
