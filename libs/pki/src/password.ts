@@ -4,6 +4,8 @@ import type { PasswordHash } from '@mqtt2go/access';
 
 const derive = promisify(pbkdf2);
 const hashBytes = 64;
+/** One of the two lengths that Mosquitto takes. */
+const saltBytes = 64;
 /** Few are enough because the passwords are random tokens, not words that people choose; each sign-in costs them. */
 const iterations = 1000;
 /** Guards the broker against a stored value that would keep it busy. */
@@ -16,7 +18,7 @@ export function createPassword(): string {
 
 /** Only for random passwords such as {@link createPassword} gives. */
 export async function hashPassword(password: string): Promise<PasswordHash> {
-  const salt = randomBytes(16);
+  const salt = randomBytes(saltBytes);
   const hash = await derive(password, salt, iterations, hashBytes, 'sha512');
   return { algorithm: 'pbkdf2-sha512', iterations, salt: salt.toString('base64'), hash: hash.toString('base64') };
 }
