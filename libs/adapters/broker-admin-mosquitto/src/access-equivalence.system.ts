@@ -1,7 +1,13 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { compileRules, type ControllerPrincipal, controllerUsername, type Principal } from '@mqtt2go/access';
+import {
+  compileRules,
+  type ControllerPrincipal,
+  controllerUsername,
+  type Principal,
+  serviceNames,
+} from '@mqtt2go/access';
 import {
   activationWorld,
   attemptsAround,
@@ -52,6 +58,17 @@ class MosquittoUnderTest implements BrokerUnderTest<PlainClient> {
     };
     await waitFor(isHeard, 'the observer’s rights', 10_000);
     return new MosquittoUnderTest(stage, observer);
+  }
+
+  /** The broker as it is, told nothing more. */
+  asItIs(): BrokerUnderTest<PlainClient> {
+    return {
+      role: this.role,
+      load: async () => undefined,
+      connect: (principal) => this.connect(principal),
+      publish: (session, messages) => this.publish(session, messages),
+      deliver: (topic, payload) => this.deliver(topic, payload),
+    };
   }
 
   async load(principals: readonly Principal[]): Promise<void> {
@@ -179,6 +196,47 @@ describe('Mosquitto decides as the policy does', () => {
     console.info(`activation broker: ${total.decisions} answers compared, ${total.allowed} of them permissions`);
     expect(total.decisions).toBeGreaterThan(5_000);
     expect(total.allowed).toBeGreaterThan(200);
+  });
+
+  it('after a start from the snapshot', async () => {
+    for (const { devices, controllers } of fc.sample(homeWorld, 2)) {
+      const principals = [...devices, ...controllers];
+      const [attempts] = fc.sample(attemptsAround(principals, 'home', { topics: 60, filters: 90 }), 1);
+      if (attempts === undefined) throw new Error('no attempts');
+      const stage = await MosquittoStage.start(certificates, 'home', { snapshotOf: principals });
+      try {
+        const broker = await MosquittoUnderTest.create(stage);
+        const { decisions, differences } = await compareAccess(broker.asItIs(), principals, attempts);
+        expect(differences).toEqual([]);
+        expect(decisions).toBeGreaterThan(100);
+      } finally {
+        await stage.close();
+      }
+    }
+  });
+
+  it.each(['home', 'activation'] as const)('for services, on the %s broker, in all but subscribing', async (role) => {
+    const broker = role === 'home' ? homeBroker : activationBroker;
+    const services = serviceNames.map((id): Principal => ({ kind: 'service', id }));
+    const [attempts] = fc.sample(attemptsAround(services, role, { topics: 300, filters: 0 }), 1);
+    const topics = (attempts?.topics ?? []).filter((topic) => !topic.startsWith('$'));
+    for (const principal of services) {
+      const { allows } = compileRules(principal, role);
+      const session = await openService(role === 'home' ? home : activation, principal.id);
+      // Any filter is granted, and only what is the service's is delivered.
+      expect(await session.subscribe('#')).toBe(true);
+      for (const topic of topics) await broker.deliver(topic, `for ${principal.id}`);
+      const messages = topics.map((topic) => ({ topic, payload: `from ${principal.id}` }));
+      const said = await broker.publish(session, messages);
+      const heard = new Set(
+        session.received.filter(({ payload }) => payload.startsWith('for')).map(({ topic }) => topic),
+      );
+      await session.close();
+      for (const [i, topic] of topics.entries()) {
+        const policy = [allows('receive', topic, 0), allows('publish', topic, 0)];
+        expect([principal.id, topic, heard.has(topic), said[i]]).toEqual([principal.id, topic, ...policy]);
+      }
+    }
   });
 
   it('on topics that are none', async () => {

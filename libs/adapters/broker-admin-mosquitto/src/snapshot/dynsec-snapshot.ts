@@ -16,7 +16,7 @@ export class SnapshotBuilder {
 
   add(principal: Principal): void {
     const entry = entryOf(principal, this.broker, this.nowMs);
-    if (entry === undefined) return;
+    if (entry === undefined || !hasReadablePassword(entry)) return;
     for (const role of entry.roles) if (!this.#roles.has(role.rolename)) this.#roles.set(role.rolename, roleJson(role));
     this.#clients.push(clientJson(entry));
   }
@@ -50,6 +50,14 @@ export async function dynsecSnapshot(
     if (count % atOnce === 0) await nextTurn();
   }
   return builder.build();
+}
+
+/** Lengths of salts, in bytes, that Mosquitto reads. */
+const readableSalts: ReadonlySet<number> = new Set([12, 64]);
+
+/** One with another hash is told to the broker after its start, by the password itself. */
+function hasReadablePassword({ password }: Entry): boolean {
+  return password === undefined || readableSalts.has(Buffer.from(password.salt, 'base64').length);
 }
 
 function roleJson({ rolename, acls }: RoleEntry): string {

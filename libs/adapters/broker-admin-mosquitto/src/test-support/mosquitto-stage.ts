@@ -154,7 +154,7 @@ export class MosquittoStage {
 
   /** Kills the broker; without its snapshot it comes back with nobody in its memory. */
   async killAndStart({ keepsSnapshot = false }: { keepsSnapshot?: boolean } = {}): Promise<void> {
-    await this.container.kill();
+    if (await this.container.isRunning()) await this.container.kill();
     if (!keepsSnapshot) await rm(join(this.folder, brokerFileNames.snapshot), { force: true });
     await this.container.start();
     await this.isListening();
