@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { rolldown } from 'rolldown';
 import { docker, dockerAnswers, findBaseImage, howToGet, imageId } from './base-images.mjs';
 import { bundleOptions } from './build.mjs';
@@ -164,7 +165,9 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   try {
     await main(process.argv.slice(2));
   } catch (error) {
-    process.stderr.write(`images: ${error.message}\n`);
+    // rolldown colours its messages wherever they go.
+    const text = process.stderr.isTTY ? error.message : stripVTControlCharacters(error.message);
+    process.stderr.write(`images: ${text}\n`);
     process.exitCode = 1;
   }
 }

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { z } from 'zod';
 import { removeLeftOvers, removeOwn, runLabel } from './containers/cleaning.js';
 import { type SystemImages, systemImages } from './containers/images.js';
 
@@ -27,6 +26,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function buildImages(): Promise<SystemImages> {
   const tool = fileURLToPath(new URL('../../../tools/images.mjs', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [tool, '--json'], { maxBuffer: 16 * 1024 * 1024 });
-  return systemImages.parse(JSON.parse(z.string().parse(stdout)));
+  const run = promisify(execFile)(process.execPath, [tool, '--json'], { maxBuffer: 16 * 1024 * 1024 });
+  const { stdout } = await run.catch((cause: unknown) => {
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    throw new Error(`The images for the system tests could not be made.\n${said}`, { cause });
+  });
+  return systemImages.parse(JSON.parse(stdout));
 }
