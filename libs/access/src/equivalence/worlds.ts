@@ -17,8 +17,8 @@ export const worldPassword = 'first-password';
 const password: PasswordHash = {
   algorithm: 'pbkdf2-sha512',
   iterations: 1000,
-  salt: 'AQEBAQEBAQEBAQEBAQEBAQ==',
-  hash: 'Z9ie2Uu4P0KdmId7HXaVlcdtXV2CAE4d9s7lNAEbrFmS9+NXN0F2RsgXPY1JgzIoGuAtGfnshMHQajPHNAQy6g==',
+  salt: 'AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==',
+  hash: '1wWAZdKMIzUodPDEEX9obR9onJTOq4ekrXJKjk0qA91k7ZvI2ftxc3Wpv3DshPoCfFwsYKcW+v62O1FdWKgcpQ==',
 };
 /** The serial number of all devices' certificates. */
 export const worldSerial = '0A01';

@@ -51,8 +51,8 @@ export const contractDeviceIds = ['plug-1', 'plug-2'] as const;
 
 /** Passwords with their hashes. */
 export const contractPasswords = {
-  'first-password': 'Z9ie2Uu4P0KdmId7HXaVlcdtXV2CAE4d9s7lNAEbrFmS9+NXN0F2RsgXPY1JgzIoGuAtGfnshMHQajPHNAQy6g==',
-  'second-password': 'Z6XgYnYa78p27l4bO+K+myrAoRt49nR6tKH8iCdq9rABF6G5KL2OIkKAC495yi0zcJbrKiDJkzsKsdqKitKQtw==',
+  'first-password': '1wWAZdKMIzUodPDEEX9obR9onJTOq4ekrXJKjk0qA91k7ZvI2ftxc3Wpv3DshPoCfFwsYKcW+v62O1FdWKgcpQ==',
+  'second-password': 'yrV38j1A0PkQmu5zvNFTV6TfnfgRVN3ih1HOC5NTAvaJIs1o4a3dlKUd/bht/ltSSq0VpCqhRmuSOqNT7Foozw==',
 } as const;
 
 const [plug, otherPlug] = contractDeviceIds;
@@ -77,7 +77,7 @@ export function contractController(
   const hash: PasswordHash = {
     algorithm: 'pbkdf2-sha512',
     iterations: 1000,
-    salt: 'AQEBAQEBAQEBAQEBAQEBAQ==',
+    salt: 'AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==',
     hash: contractPasswords[password],
   };
   return {

@@ -53,7 +53,11 @@ export class BrokerCopy {
   /** What was written while a rebuild was under way: its pages may be older than that. */
   readonly #duringRebuilds = new Set<Map<string, PrincipalKey>>();
 
-  constructor(admin: BrokerAdmin, source: PrincipalSource, { locks, onConfirmed = () => undefined }: BrokerCopyOptions = {}) {
+  constructor(
+    admin: BrokerAdmin,
+    source: PrincipalSource,
+    { locks, onConfirmed = () => undefined }: BrokerCopyOptions = {},
+  ) {
     this.#admin = admin;
     this.#source = source;
     this.#locks = locks;
