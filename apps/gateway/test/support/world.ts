@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '@mqtt2go/config';
@@ -50,17 +50,17 @@ export class World {
   private count = 0;
 
   private constructor(
-    readonly dataDir: string,
-    private readonly database: TestDatabase,
+    public dataDir: string,
+    private database: TestDatabase,
     private readonly options: PlatformOptions,
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
   ) {}
 
-  static async create(options: PlatformOptions = {}): Promise<World> {
+  static async create(options: PlatformOptions = {}, given?: TestDatabase): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-world-'));
-    const database = await createTestDatabase();
+    const database = given ?? (await createTestDatabase());
     const manufacturer = await createManufacturer('Acme');
     const platform = await start(dataDir, database, options);
     const ca = await readFile(join(dataDir, 'tls', 'ca.crt'), 'utf8');
@@ -74,6 +74,26 @@ export class World {
     await this.closeClients();
     await this.platform.stop();
     this.platform = await start(this.dataDir, this.database, this.options);
+  }
+
+  /** Stops the platform for good. What is left of it is its database. */
+  async lose(): Promise<Buffer> {
+    await this.closeClients();
+    await this.platform.stop();
+    const key = await readFile(join(this.dataDir, 'secrets', 'encryption.key'));
+    await rm(this.dataDir, { recursive: true, force: true });
+    return key;
+  }
+
+  /** Starts the platform anew, of nothing but a database and the encryption key. */
+  async startFrom(database: TestDatabase, key: Buffer): Promise<void> {
+    this.dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-world-'));
+    this.database = database;
+    await mkdir(join(this.dataDir, 'secrets'), { recursive: true, mode: 0o700 });
+    await writeFile(join(this.dataDir, 'secrets', 'encryption.key'), key, { mode: 0o600 });
+    this.platform = await start(this.dataDir, database, this.options);
+    this.ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
+    await this.serviceIdentity('operator');
   }
 
   async close(): Promise<void> {
