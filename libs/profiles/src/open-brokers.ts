@@ -1,5 +1,4 @@
 import type { ServiceName } from '@mqtt2go/access';
-import { serviceClientId } from '@mqtt2go/broker-admin-http';
 import type {
   AccessBrokerConfig,
   BrokerKind,
@@ -106,7 +105,7 @@ export class ServiceBrokers {
     const { replica, replicas } = config;
     if (!canShare) this.refuseReplicas(urls, 'shares no messages among them');
     return {
-      link: this.link(broker.kind, urls),
+      link: this.link(urls),
       sharing: canShare ? { group: service, replica, handsOver: replicas > 1 } : undefined,
     };
   }
@@ -118,7 +117,7 @@ export class ServiceBrokers {
     const { admin, close } = await openBrokerAdmin({
       broker,
       role,
-      link: this.link(broker.kind, broker.urls),
+      link: this.link(broker.urls),
       clock,
       log: log.child({ broker: name }),
       bind: config.bind,
@@ -128,10 +127,9 @@ export class ServiceBrokers {
     return admin;
   }
 
-  private link(kind: BrokerKind, urls: readonly string[]): BrokerLink {
+  private link(urls: readonly string[]): BrokerLink {
     const { service, files } = this.options;
-    const clientId = kind === 'http' ? serviceClientId(service) : service;
-    return tlsLink({ url: urls, ca: files.servicesCa, ...files.service, clientId });
+    return tlsLink({ url: urls, ca: files.servicesCa, ...files.service, clientId: service });
   }
 
   private refuseReplicas(urls: readonly string[], why: string): void {

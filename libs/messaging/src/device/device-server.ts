@@ -12,6 +12,12 @@ import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffi
 
 const backlogPerTopic = 64;
 
+/**
+ * A broker goes on to keep a share of the messages for a replica that was killed, and for good if that never comes back.
+ * MQTT 5 lets the session end: in seconds, after the connection has.
+ */
+const endingSession = { protocolVersion: 5, properties: { sessionExpiryInterval: 300 } } as const;
+
 /** NestJS's MQTT strategy for the standard's topics: events only, and the payload's bytes as they are, whatever its keys. */
 export class DeviceServer extends ServerMqtt {
   override transportId: TransportId = DEVICES;
@@ -38,7 +44,8 @@ export class DeviceServer extends ServerMqtt {
   override async listen(callback: (error?: unknown) => void): Promise<void> {
     const { clientId = 'devices', session = 'persistent', concurrency = 64, sharing } = this.traffic;
     const suffix = sharing === undefined ? clientId : `${clientId}-${sharing.replica}`;
-    const client = this.link.open(suffix, { clean: session === 'clean' });
+    const clean = session === 'clean';
+    const client = this.link.open(suffix, sharing === undefined ? { clean } : { clean, ...endingSession });
     this.client = client;
     this.mqttClient = client;
     logConnection(client, this.link.address, this.log);
@@ -66,7 +73,7 @@ export class DeviceServer extends ServerMqtt {
       await handOver(client, intake, this.filters, this.log);
     }
     await intake?.stop();
-    await endClient(client);
+    await endClient(client, this.traffic.sharing?.handsOver ? { properties: { sessionExpiryInterval: 0 } } : {});
   }
 
   override async handleMessage(

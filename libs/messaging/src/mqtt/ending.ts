@@ -1,9 +1,12 @@
-import type { MqttClient } from 'mqtt';
+import type { IDisconnectPacket, MqttClient } from 'mqtt';
 
 const graceMs = 2_000;
 
 /** Ends a connection once what was sent is acknowledged; without waiting when nobody is there to do that. */
-export async function endClient(client: MqttClient | undefined): Promise<void> {
+export async function endClient(
+  client: MqttClient | undefined,
+  goodbye: Partial<IDisconnectPacket> = {},
+): Promise<void> {
   if (client === undefined || client.disconnected) {
     return;
   }
@@ -15,6 +18,6 @@ export async function endClient(client: MqttClient | undefined): Promise<void> {
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(() => resolve(client.endAsync(true)), graceMs);
   });
-  await Promise.race([client.endAsync(), late]);
+  await Promise.race([client.endAsync(false, goodbye), late]);
   clearTimeout(timer);
 }
