@@ -1,8 +1,8 @@
-import { AuditModule } from '@mqtt2go/audit';
 import { BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
+import { AuditModule } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';

@@ -1,9 +1,9 @@
-import { AuditModule, AuditRefusals } from '@mqtt2go/audit';
+import { AuditRefusals } from '@mqtt2go/audit';
 import { Bus, BusModule, DeviceTraffic } from '@mqtt2go/messaging';
 import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerAdmin, BrokerCopy, Clock } from '@mqtt2go/ports';
-import { measureAccess } from '@mqtt2go/runtime';
+import { AuditModule, measureAccess } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';

@@ -1,8 +1,7 @@
-import { AuditModule } from '@mqtt2go/audit';
 import { PersistenceModule, ProcessLocks } from '@mqtt2go/persistence';
 import { SecretBox } from '@mqtt2go/pki';
 import { BrokerCopy, Clock } from '@mqtt2go/ports';
-import { measureAccess } from '@mqtt2go/runtime';
+import { AuditModule, measureAccess } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Registry } from 'prom-client';

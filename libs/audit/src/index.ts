@@ -1,5 +1,4 @@
 export { type AuditAction, auditActions } from './actions.js';
-export { AuditModule, type AuditModuleOptions } from './audit.module.js';
 export * from './audit-entry.js';
 export { auditMigration } from './audit-migration.js';
 export { AuditRefusals, type AuditRefusalsOptions } from './audit-refusals.js';

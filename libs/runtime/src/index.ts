@@ -1,3 +1,4 @@
+export { AuditModule, type AuditModuleOptions } from './audit.module.js';
 export { checkHealth, type HealthCheck } from './health.js';
 export { createLogger } from './logger.js';
 export { type MeasuredBroker, measureAccess } from './metrics/access-metrics.js';

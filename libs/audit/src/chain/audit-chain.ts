@@ -1,7 +1,6 @@
-import { errorCode } from '@mqtt2go/persistence';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { type DataSource, QueryFailedError } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { Gaps } from './gaps.js';
 import { beginning, type HashedEntry, hashEntry, hashedColumns, sealOf } from './hashing.js';
 
@@ -184,7 +183,7 @@ export class AuditChain {
       );
     } catch (error) {
       this.head = undefined;
-      if (error instanceof QueryFailedError && errorCode(error.driverError) === uniqueViolation) return undefined;
+      if (isTaken(error)) return undefined;
       throw error;
     }
     const numbers = found.map((entry) => Number(entry.seq));
@@ -242,4 +241,9 @@ export class AuditChain {
     const { log, schema } = this.options;
     log.info({ schema, position: head.position, hash: head.hash.toString('hex') }, 'head of the audit log');
   }
+}
+
+/** TypeORM's error has the driver's code. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === uniqueViolation;
 }

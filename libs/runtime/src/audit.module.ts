@@ -1,11 +1,9 @@
+import { AuditChain, AuditRefusals, sealKeyOf } from '@mqtt2go/audit';
 import type { BeforeApplicationShutdown, DynamicModule, OnApplicationBootstrap } from '@nestjs/common';
 import { Inject } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
-import { AuditRefusals } from './audit-refusals.js';
-import { AuditChain } from './chain/audit-chain.js';
-import { sealKeyOf } from './chain/hashing.js';
 
 export interface AuditModuleOptions {
   readonly schema: string;
