@@ -27,7 +27,9 @@ export class ActivationMetrics {
       help: 'Devices that wait for their activation.',
       registers,
       async collect() {
-        this.set(await waiting.count());
+        // Without the database nobody knows, and the last value stays.
+        const count = await waiting.count().catch(() => undefined);
+        if (count !== undefined) this.set(count);
       },
     });
   }
