@@ -86,8 +86,9 @@ export class Controller {
     const answered = answerTo(commandType, timeoutMs);
     const stop = await this.watch(topic, answered.heard);
     try {
-      await this.#connection.publish(topic, command);
-      const report = await answered.report;
+      // The answer is what counts: a cluster of brokers whose nodes fail may have lost only the acknowledgement.
+      const published = this.#connection.publish(topic, command);
+      const report = await Promise.race([answered.report, published.then(() => answered.report)]);
       const refusal = refusalOf(report);
       if (refusal !== undefined) throw refusal;
       return report.value;

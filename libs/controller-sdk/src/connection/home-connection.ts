@@ -1,6 +1,7 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { connectionError } from './connection-error.js';
+import { forgetUnacknowledged } from './forget-unacknowledged.js';
 
 export interface HomeConnectionOptions {
   /** `mqtts://host:8883`, or `wss://host:8884` from a browser. */
@@ -69,6 +70,7 @@ export class HomeConnection {
     };
     const client = open?.(options) ?? connect({ ...endpoint(url), ...options });
     this.#client = client;
+    forgetUnacknowledged(client);
     let delay = reconnectMs;
     return new Promise((resolve, reject) => {
       let first = true;

@@ -2,6 +2,9 @@ import { type LookupFunction, Socket } from 'node:net';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { ConnectionProblem, connectionProblem } from './connection-problem.js';
 
+/** How long a broker may take to take over a message. */
+const acknowledgeTimeoutMs = 10_000;
+
 export interface SessionOptions {
   readonly host: string;
   readonly port: number;
@@ -130,13 +133,22 @@ export class SecureSession {
     await this.#orLost(this.#client.unsubscribeAsync([...topics]));
   }
 
-  /** Resolves when the broker has taken it over (QoS 1). @throws ConnectionProblem `lost` */
+  /**
+   * Resolves when the broker has taken it over (QoS 1). One that does not say so in time is left: of a cluster whose
+   * nodes fail it may be the wrong node.
+   * @throws ConnectionProblem `lost`
+   */
   async publish(topic: string, payload: string): Promise<void> {
-    await this.#orLost(
-      this.#client.publishAsync(topic, payload, { qos: 1 }).catch((error: unknown) => {
-        throw this.lost(error);
-      }),
-    );
+    const late = setTimeout(() => this.#client.end(true), acknowledgeTimeoutMs);
+    try {
+      await this.#orLost(
+        this.#client.publishAsync(topic, payload, { qos: 1 }).catch((error: unknown) => {
+          throw this.lost(error);
+        }),
+      );
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   onMessage(handler: (topic: string, payload: Buffer) => void): () => void {
