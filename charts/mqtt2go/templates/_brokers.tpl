@@ -232,7 +232,7 @@ spec:
   serviceName: {{ .name }}
   replicas: 1
   updateStrategy:
-    type: RollingUpdate
+    type: {{ $brokers.updateStrategy }}
   selector:
     matchLabels:
       {{- include "mqtt2go.brokerSelector" . | nindent 6 }}
