@@ -1,5 +1,6 @@
 import { auditRows, callerActor, insertAudit } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
+import { ProcessLocks } from '@mqtt2go/persistence';
 import { readCertificate, splitPem } from '@mqtt2go/pki';
 import { BrokerAdmin, Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -11,14 +12,16 @@ import { Manufacturer } from './manufacturer.entity.js';
 /** The manufacturers whose devices are let in at the activation broker: at first none. */
 @Injectable()
 export class Manufacturers {
-  /** One update of the broker at a time: each reads the table when its turn comes, so the last one has it all. */
-  private updates: Promise<void> = Promise.resolve();
+  /** One process tells the broker at a time, and reads the table when it is its turn: the last one has it all. */
+  private readonly locks: ProcessLocks;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly admin: BrokerAdmin,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.locks = new ProcessLocks(dataSource, { namespace: schema });
+  }
 
   /**
    * Makes a manufacturer's CA a trust anchor, at once; one that is known gets the name.
@@ -67,11 +70,9 @@ export class Manufacturers {
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async tellBroker(): Promise<void> {
-    const update = this.updates.then(async () => {
+    await this.locks.hold(['trust anchors'], async () => {
       const all = await this.dataSource.getRepository(Manufacturer).find({ order: { fingerprint: 'ASC' } });
       await this.admin.setTrustAnchors(all.map(({ certificate }) => certificate));
     });
-    this.updates = update.catch(() => undefined);
-    await update;
   }
 }

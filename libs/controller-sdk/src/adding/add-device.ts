@@ -46,6 +46,8 @@ class Adding {
   #resolve: (added: AddedDevice) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
   #topic = '';
+  /** Repeated as it is: one that is late, and comes when the device is in, is not the wish to add it again. */
+  #asked: string | undefined;
   #repeating: ReturnType<typeof setTimeout> | undefined;
   #arrived: ArrivedDevice | undefined;
   #naming: Naming | undefined;
@@ -108,13 +110,8 @@ class Adding {
   }
 
   #activation(): string {
-    const { deviceId, activationCode, deviceType } = this.#request;
-    const value = {
-      activation_code: activationCode,
-      device_id: deviceId,
-      ...(deviceType === undefined ? {} : { device_type: deviceType }),
-    };
-    const message = encodeMessage('activateDevice', value, { nowMs: this.#deps.now() });
+    const { deviceId } = this.#request;
+    const message = (this.#asked ??= this.#askFor(this.#request));
     this.#progress({
       kind: 'step',
       step: 1,
@@ -124,6 +121,15 @@ class Adding {
       message,
     });
     return message;
+  }
+
+  #askFor({ deviceId, activationCode, deviceType }: AddDeviceRequest): string {
+    const value = {
+      activation_code: activationCode,
+      device_id: deviceId,
+      ...(deviceType === undefined ? {} : { device_type: deviceType }),
+    };
+    return encodeMessage('activateDevice', value, { nowMs: this.#deps.now() });
   }
 
   #rename({ name, groupIds }: Naming): string {

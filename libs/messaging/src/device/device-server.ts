@@ -13,10 +13,10 @@ import type { DeviceMessageHandler, DeviceTrafficOptions } from './device-traffi
 const backlogPerTopic = 64;
 
 /**
- * A broker goes on to keep a share of the messages for a replica that was killed, and for good if that never comes back.
- * MQTT 5 lets the session end: in seconds, after the connection has.
+ * A broker would keep messages for good for a process that never comes back under its name. MQTT 5 lets the session end:
+ * in seconds, after the connection has.
  */
-const endingSession = { protocolVersion: 5, properties: { sessionExpiryInterval: 300 } } as const;
+const keptSession = { protocolVersion: 5, properties: { sessionExpiryInterval: 300 } } as const;
 
 /** NestJS's MQTT strategy for the standard's topics: events only, and the payload's bytes as they are, whatever its keys. */
 export class DeviceServer extends ServerMqtt {
@@ -44,8 +44,9 @@ export class DeviceServer extends ServerMqtt {
   override async listen(callback: (error?: unknown) => void): Promise<void> {
     const { clientId = 'devices', session = 'persistent', concurrency = 64, sharing } = this.traffic;
     const suffix = sharing === undefined ? clientId : `${clientId}-${sharing.replica}`;
-    const clean = session === 'clean';
-    const client = this.link.open(suffix, sharing === undefined ? { clean } : { clean, ...endingSession });
+    // What is kept for one of several replicas is handled late, after what its sender has told another one since.
+    const clean = session === 'clean' || sharing?.handsOver === true;
+    const client = this.link.open(suffix, sharing === undefined || clean ? { clean } : { clean, ...keptSession });
     this.client = client;
     this.mqttClient = client;
     logConnection(client, this.link.address, this.log);
@@ -73,7 +74,7 @@ export class DeviceServer extends ServerMqtt {
       await handOver(client, intake, this.filters, this.log);
     }
     await intake?.stop();
-    await endClient(client, this.traffic.sharing?.handsOver ? { properties: { sessionExpiryInterval: 0 } } : {});
+    await endClient(client);
   }
 
   override async handleMessage(

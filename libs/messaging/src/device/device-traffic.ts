@@ -27,9 +27,12 @@ export interface DeviceTrafficOptions {
 export interface Sharing {
   /** Filters become `$share/<group>/…`. */
   readonly group: string;
-  /** This replica's name, the same after a restart: what the broker keeps for it meanwhile is found again. */
+  /** This process's name, the same after a restart: what the broker keeps for the only one meanwhile is found again. */
   readonly replica: string;
-  /** There are others: one that stops on purpose has nothing kept for it, and leaves all that is new to them. */
+  /**
+   * There are others: nothing is kept for one that ends, and one that stops on purpose handles what it was sent. What
+   * a killed one had in its hands is asked again.
+   */
   readonly handsOver: boolean;
 }
 

@@ -1,12 +1,9 @@
-import type { IDisconnectPacket, MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
 
 const graceMs = 2_000;
 
 /** Ends a connection once what was sent is acknowledged; without waiting when nobody is there to do that. */
-export async function endClient(
-  client: MqttClient | undefined,
-  goodbye: Partial<IDisconnectPacket> = {},
-): Promise<void> {
+export async function endClient(client: MqttClient | undefined): Promise<void> {
   if (client === undefined || client.disconnected) {
     return;
   }
@@ -18,6 +15,6 @@ export async function endClient(
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(() => resolve(client.endAsync(true)), graceMs);
   });
-  await Promise.race([client.endAsync(false, goodbye), late]);
+  await Promise.race([client.endAsync(), late]);
   clearTimeout(timer);
 }
