@@ -193,7 +193,9 @@ describe('Mosquitto decides as the policy does', () => {
       }),
       { numRuns: 30, endOnFailure: true },
     );
-    process.stdout.write(`activation broker: ${total.decisions} answers compared, ${total.allowed} of them permissions\n`);
+    process.stdout.write(
+      `activation broker: ${total.decisions} answers compared, ${total.allowed} of them permissions\n`,
+    );
     expect(total.decisions).toBeGreaterThan(5_000);
     expect(total.allowed).toBeGreaterThan(200);
   });

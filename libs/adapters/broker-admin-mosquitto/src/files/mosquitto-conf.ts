@@ -101,11 +101,24 @@ function general({ name, role, limits, dataFolder }: MosquittoConfOptions): stri
 
 function dynamicSecurity({ folder, pluginFolder }: MosquittoConfOptions): string[] {
   return [
-    '# Who may come in and do what, on all listeners but that of the services. The plugin cannot write this file and',
-    '# so does not rewrite all of it after each change; the platform does that.',
+    '# Who may come in and do what, on all listeners but that of the services. The plugin would write all of this file',
+    '# after each change, which the platform does instead. With a path of this length it finds no name for the new file,',
+    '# and does not try.',
     `plugin_load access ${pluginFolder}/mosquitto_dynamic_security.so`,
-    `plugin_opt_config_file ${folder}/${brokerFileNames.snapshot}`,
+    `plugin_opt_config_file ${unwritable(folder, brokerFileNames.snapshot)}`,
   ];
+}
+
+/** PATH_MAX of Linux, the final zero included. */
+const pathMax = 4_096;
+
+/**
+ * A path that can be read, and that is too long to have `.new` put behind it, which is where the plugin writes first.
+ * A folder that it cannot write to would do, but for a line in the log after each change.
+ */
+function unwritable(folder: string, name: string): string {
+  const missing = pathMax - 1 - `${folder}/${name}`.length;
+  return `${folder}/${missing % 2 === 0 ? '' : '/'}${'./'.repeat(Math.floor(missing / 2))}${name}`;
 }
 
 function acl({ folder, pluginFolder }: MosquittoConfOptions): string[] {

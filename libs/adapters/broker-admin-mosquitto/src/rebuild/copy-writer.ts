@@ -87,6 +87,12 @@ export class CopyWriter {
     if (endsAtMs !== undefined && endsAtMs <= nowMs) await this.remove({ kind: 'activation', id });
   }
 
+  /** Makes a role that all may share, so that {@link put} need not. */
+  async createRole(role: RoleEntry): Promise<void> {
+    await this.#send([createRole(role)]);
+    this.#known().add(role.rolename);
+  }
+
   /** Gives a role that all may share other rules; ends sessions of clients that have had it since the broker's start. */
   async changeRole({ rolename, acls }: RoleEntry): Promise<void> {
     await this.#send([{ command: 'modifyRole', rolename, acls }]);

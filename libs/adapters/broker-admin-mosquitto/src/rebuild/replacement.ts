@@ -3,17 +3,18 @@ import type { Clock } from '@mqtt2go/ports';
 import type { ControlChannel } from '../control/control-channel.js';
 import { defaultAccess } from '../entries/acls.js';
 import { relate } from '../entries/compare.js';
-import { type AccessBroker, type Entry, entryOf } from '../entries/entry.js';
+import { type AccessBroker, type Entry, entryOf, type RoleEntry } from '../entries/entry.js';
 import type { CopyWriter } from './copy-writer.js';
 import type { Lanes } from './lanes.js';
 import { digestOf, type Listing, listAll, listNames, type Pace } from './listing.js';
 
 /**
- * So many are collected and told in descending order: the plugin keeps clients in ascending order and looks for each
- * new one's place from the beginning.
+ * So many are collected and told in descending order: the plugin keeps clients and roles in ascending order and looks
+ * for each new one's place from the beginning.
  */
 const collectedAtOnce = 25_000;
-const underWayAtOnce = 500;
+/** Few enough for the last one's answer to come in time from a broker that is slow. */
+const underWayAtOnce = 100;
 
 /** Differences by kind, of which one is enough to be looked at. */
 export interface Drift {
@@ -86,7 +87,8 @@ export class Replacement {
   async #tell(entries: readonly Entry[]): Promise<void> {
     await this.#changeRoles(entries);
     const differing = entries.filter((entry) => this.#differs(entry));
-    differing.sort((a, b) => Buffer.compare(Buffer.from(b.username), Buffer.from(a.username)));
+    differing.sort((a, b) => descending(a.username, b.username));
+    await this.#createRoles(differing);
     for (let at = 0; at < differing.length; at += underWayAtOnce) {
       await Promise.all(differing.slice(at, at + underWayAtOnce).map((entry) => this.#put(entry)));
     }
@@ -100,6 +102,18 @@ export class Replacement {
       // One that is not there yet is made along with its first client.
       if (actual === undefined || actual === digestOf(role.acls)) continue;
       if (this.#isToBeRepaired('role', role.rolename)) await this.#options.writer.changeRole(role);
+    }
+  }
+
+  async #createRoles(entries: readonly Entry[]): Promise<void> {
+    const missing = new Map<string, RoleEntry>();
+    for (const role of entries.flatMap(({ roles }) => roles)) {
+      if (!role.isOwn && !this.#listing.roles.has(role.rolename)) missing.set(role.rolename, role);
+    }
+    const roles = [...missing.values()].sort((a, b) => descending(a.rolename, b.rolename));
+    for (let at = 0; at < roles.length; at += underWayAtOnce) {
+      const some = roles.slice(at, at + underWayAtOnce);
+      await Promise.all(some.map((role) => this.#options.writer.createRole(role)));
     }
   }
 
@@ -151,4 +165,9 @@ export class Replacement {
     this.#repaired[difference] += 1;
     return true;
   }
+}
+
+/** As the plugin compares, for names are ASCII. */
+function descending(a: string, b: string): number {
+  return a < b ? 1 : -1;
 }

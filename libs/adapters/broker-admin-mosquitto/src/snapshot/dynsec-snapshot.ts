@@ -6,7 +6,7 @@ import { markerRole, markerText } from '../rebuild/marker.js';
 
 /** Collects what the plugin reads when the broker starts (`plugin_opt_config_file`). */
 export class SnapshotBuilder {
-  readonly #clients: string[] = [];
+  readonly #clients: { readonly username: string; readonly json: string }[] = [];
   readonly #roles = new Map<string, string>();
 
   constructor(
@@ -18,15 +18,17 @@ export class SnapshotBuilder {
     const entry = entryOf(principal, this.broker, this.nowMs);
     if (entry === undefined || !hasReadablePassword(entry)) return;
     for (const role of entry.roles) if (!this.#roles.has(role.rolename)) this.#roles.set(role.rolename, roleJson(role));
-    this.#clients.push(clientJson(entry));
+    this.#clients.push({ username: entry.username, json: clientJson(entry) });
   }
 
   build(): string {
+    // In ascending order the broker would look for the place of each among all before it, in the list of a role's clients.
+    const clients = this.#clients.sort((a, b) => (a.username < b.username ? 1 : -1)).map(({ json }) => json);
     const marker = { rolename: markerRole, textdescription: markerText('snapshot', this.broker), acls: [] };
     const roles = [JSON.stringify(marker), ...this.#roles.values()];
     return [
       `{"defaultACLAccess":${JSON.stringify(defaultAccess)},`,
-      `"clients":[${this.#clients.join(',\n')}],`,
+      `"clients":[${clients.join(',\n')}],`,
       '"groups":[],',
       `"roles":[${roles.join(',\n')}]}\n`,
     ].join('\n');
