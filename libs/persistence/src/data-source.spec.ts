@@ -81,12 +81,15 @@ describe('openDataSource', () => {
 
   it('finds entities and migrations in agreement, or tells what differs', async () => {
     expect(await schemaDifferences(await open())).toEqual([]);
-    const behind = await open({ schema: 'behind', migrations: [outboxMigration('behind'), outboxAgeMigration('behind')] });
+    const behind = await open({
+      schema: 'behind',
+      migrations: [outboxMigration('behind'), outboxAgeMigration('behind')],
+    });
     expect((await schemaDifferences(behind)).join()).toContain('CREATE TABLE "lamp"');
   });
 
   it('ends a statement that takes too long', async () => {
-    const dataSource = await open({ statementTimeoutMs: 50 });
+    const dataSource = await open({ statementTimeoutMs: 1_000 });
     await expect(dataSource.query('SELECT pg_sleep(20)')).rejects.toThrow('statement timeout');
   });
 

@@ -3,8 +3,10 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { errorCode } from './error-code.js';
 import { PreparingClient } from './preparing-client.js';
 import { TypeormLog } from './typeorm-log.js';
+import { tellUnavailable } from './unavailable-database.js';
 
 export interface PersistenceOptions {
   /** `postgres://user:password@host:port/database`; `?host=/folder` for a socket. */
@@ -26,6 +28,8 @@ export interface PersistenceOptions {
 /** SQLSTATEs and system errors of a database that will be there in a moment. */
 const notYetThere = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', '57P03', '53300']);
 const connectRetryMs = 250;
+/** How much longer than PostgreSQL itself takes to end a statement we wait for its word. */
+const answerGraceMs = 5_000;
 /** The first half of the advisory lock's two keys, so that it meets no other program's. */
 const migrationLockClass = 0x6d32676f;
 
@@ -59,6 +63,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
       Client: PreparingClient,
       options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs}`,
       connectionTimeoutMillis: 10_000,
+      query_timeout: statementTimeoutMs + answerGraceMs,
     },
   });
   const guard = await connectGuard(options, log);
@@ -67,6 +72,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     await guard.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
     await dataSource.initialize();
     await dataSource.runMigrations({ transaction: 'each' });
+    tellUnavailable(dataSource);
   } catch (error) {
     if (dataSource.isInitialized) {
       await dataSource.destroy();
@@ -108,17 +114,6 @@ async function connectGuard({ url, connectTimeoutMs = 30_000 }: PersistenceOptio
       await sleep(connectRetryMs);
     }
   }
-}
-
-/** The code of a system or PostgreSQL error; of an AggregateError (two addresses of one name) the first one's. */
-export function errorCode(error: unknown): string | undefined {
-  if (error instanceof AggregateError) {
-    return errorCode(error.errors[0]);
-  }
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
-    return error.code;
-  }
-  return undefined;
 }
 
 /** The statements that would make the schema what the entities say: empty when migrations and entities agree. */

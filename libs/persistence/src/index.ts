@@ -1,4 +1,5 @@
 export * from './data-source.js';
+export { errorCode } from './error-code.js';
 export * from './outbox/outbox.js';
 export * from './outbox/outbox-message.js';
 export * from './persistence.module.js';

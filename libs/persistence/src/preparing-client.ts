@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import pg from 'pg';
 
 /** Statements that are built from pieces could be endlessly many; those past this number are planned each time. */
@@ -14,9 +15,21 @@ export class PreparingClient extends pg.Client {}
 // Not an `override`: the many forms of `query` in its type cannot be written as one.
 Object.defineProperty(PreparingClient.prototype, 'query', {
   value(this: pg.Client, text: unknown, ...rest: unknown[]): unknown {
-    return Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), this, prepared(text, rest));
+    const result: unknown = Reflect.apply(Reflect.get(pg.Client.prototype, 'query'), this, prepared(text, rest));
+    if (result instanceof Promise) result.catch((error: unknown) => leave(this, error));
+    return result;
   },
 });
+
+/**
+ * PostgreSQL ends a statement that takes too long; where no answer comes even then, there is no way to the database. The
+ * operating system would hold on to the connection for a quarter of an hour, and each further statement wait in line.
+ */
+function leave(client: pg.Client, error: unknown): void {
+  if (!(error instanceof Error) || error.message !== 'Query read timeout') return;
+  const stream: unknown = Reflect.get(Object(Reflect.get(client, 'connection')), 'stream');
+  if (stream instanceof Duplex) stream.destroy();
+}
 
 /** The arguments of `query`, with the statement under its name where it has parameters. */
 function prepared(text: unknown, rest: unknown[]): unknown[] {

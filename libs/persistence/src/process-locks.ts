@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import pLimit from 'p-limit';
 import type { DataSource } from 'typeorm';
+import { errorCode } from './error-code.js';
 
 export interface ProcessLocksOptions {
   /** Sets these names apart from those of others on the same database. */
@@ -62,7 +63,8 @@ export class ProcessLocks {
 
 /** What was done meanwhile may have been done by two at once: it is to be done again. */
 function lost(cause: unknown): never {
-  const isLate = typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === statementCancelled;
+  const isLate =
+    cause instanceof Error && [cause, cause.cause].some((error) => errorCode(error) === statementCancelled);
   const why = isLate ? 'another process has it for too long' : 'the database has let it go';
   throw new Mqtt2goError('unavailable', `a lock could not be had: ${why}`, { cause });
 }
