@@ -46,34 +46,43 @@ describe('faults, with devices being added meanwhile', () => {
     await traffic.stockUp(homes);
     const before = traffic.added.length;
     traffic.start();
-    await traffic.until((added) => added.length >= before + homes, 'the first devices');
-    await fault.inject();
-    await delay(fault.holdMs ?? 3_000);
-    await fault.heal();
-    const healedAt = performance.now();
-    const waiting = traffic.lanes.flatMap(({ current }) => (current === undefined ? [] : [current.deviceId]));
-    const after = (added: readonly Added[]): Added[] => added.filter(({ doneAt }) => doneAt > healedAt);
-    const isThere = (added: readonly Added[]) => (id: string) => added.some(({ device }) => device.deviceId === id);
-    await traffic.until((added) => waiting.every(isThere(added)), 'the devices that were being added');
-    const allDone = after(traffic.added).filter(({ device }) => waiting.includes(device.deviceId));
-    await traffic.until((added) => after(added).length >= homes, 'further devices');
-    await traffic.stop();
-    const added = traffic.added.slice(before);
-    const doneAts = after(added).map(({ doneAt }) => doneAt - healedAt);
-    const recovery = {
-      fault: fault.name,
-      added: added.length,
-      refusals: added.flatMap(({ refusals }) => refusals),
-      firstMs: Math.round(Math.min(...doneAts)),
-      allMs: Math.round(Math.max(0, ...allDone.map(({ doneAt }) => doneAt - healedAt))),
-    };
-    return { added, recovery };
+    let healed: Promise<unknown> | undefined;
+    try {
+      await traffic.until((added) => added.length >= before + homes, 'the first devices');
+      await fault.inject();
+      await delay(fault.holdMs ?? 3_000);
+      const healedAt = performance.now();
+      healed = fault.heal();
+      await healed;
+      const waiting = traffic.lanes.flatMap(({ current }) => (current === undefined ? [] : [current.deviceId]));
+      const after = (added: readonly Added[]): Added[] => added.filter(({ doneAt }) => doneAt > healedAt);
+      const isThere = (added: readonly Added[]) => (id: string) => added.some(({ device }) => device.deviceId === id);
+      await traffic.until((added) => waiting.every(isThere(added)), 'the devices that were being added');
+      const allDone = after(traffic.added).filter(({ device }) => waiting.includes(device.deviceId));
+      await traffic.until((added) => after(added).length >= homes, 'further devices');
+      await traffic.stop();
+      const added = traffic.added.slice(before);
+      const sinceHealed = (some: readonly Added[]): number[] => some.map(({ doneAt }) => doneAt - healedAt);
+      const recovery = {
+        fault: fault.name,
+        added: added.length,
+        refusals: added.flatMap(({ refusals }) => refusals),
+        firstMs: Math.round(Math.min(...sinceHealed(after(added)))),
+        allMs: Math.round(Math.max(0, ...sinceHealed(allDone))),
+      };
+      return { added, recovery };
+    } catch (error) {
+      // The next fault finds a sound platform that nobody uses.
+      await (healed ?? fault.heal()).catch(() => undefined);
+      await traffic.stop().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Each answers a command on its topic, which the broker leads it to. */
-  async function expectAllWork(): Promise<void> {
-    for (const { added, controller } of traffic.lanes) {
-      for (const { device } of added.slice(-3)) {
+  async function expectWork(added: readonly Added[]): Promise<void> {
+    for (const { added: ofLane, controller } of traffic.lanes) {
+      for (const { device } of ofLane.filter((one) => added.includes(one)).slice(-3)) {
         const [topic = ''] = await device.active();
         const answer = (): Promise<unknown> => controller.send(topic, 'set', 'on', { timeoutMs: 3_000 });
         await waitFor(() => answer().catch(() => undefined), `an answer of ${device.deviceId}`, 60_000);
@@ -141,7 +150,7 @@ describe('faults, with devices being added meanwhile', () => {
     recoveries.push(recovery);
     await revoking;
     await checkDatabase(stack, added);
-    await expectAllWork();
+    await expectWork(added);
     if (victim !== undefined) await expectShutOut(victim);
   });
 });

@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { runnableServices } from '@mqtt2go/config';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -14,9 +13,7 @@ import {
 } from '../support/joining.js';
 import { report } from '../support/wire.js';
 import type { AppCredentials } from '../support/world.js';
-import { checkDatabase } from './support/invariants.js';
-import { SystemStack, untilReady } from './support/system-stack.js';
-import { Traffic } from './support/traffic.js';
+import { SystemStack } from './support/system-stack.js';
 
 const shards = ['home-0', 'home-1'] as const;
 
@@ -204,33 +201,5 @@ describe('the platform in containers: two home brokers, two processes of each se
     home.forget();
     await home.publish(`${device.deviceId}/topics`, getDeviceTopics());
     expect((await home.hear(report('topics'))).json.value).toEqual(told.json.value);
-  });
-
-  describe('when one of two processes of each service ends, with devices being added meanwhile', () => {
-    it.each(['SIGKILL', 'SIGTERM'] as const)('by %s: the other goes on, and nothing is done twice', async (signal) => {
-      const traffic = await Traffic.open(stack, 4);
-      try {
-        await traffic.stockUp(4);
-        traffic.start();
-        await traffic.until((added) => added.length >= 4, 'the first devices');
-        for (const service of runnableServices) {
-          const [first] = stack.service(service);
-          await first?.kill(signal);
-          const before = traffic.added.length;
-          await traffic.until((added) => added.length >= before + 4, `devices without one ${service}`);
-        }
-        for (const service of runnableServices) {
-          const [first] = stack.service(service);
-          if (first === undefined) continue;
-          if (signal === 'SIGTERM') expect(await first.ended()).toBe(0);
-          await first.start();
-          await untilReady(first);
-        }
-        await traffic.stop();
-        await checkDatabase(stack, traffic.added);
-      } finally {
-        await traffic.close();
-      }
-    });
   });
 });
