@@ -113,14 +113,18 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
     await replaced;
   }
 
-  /** @throws Mqtt2goError `configuration_invalid` where there is no folder to put them in */
+  /** @throws Mqtt2goError `configuration_invalid` where there is no folder to put them in; `unavailable` when that fails */
   override async setTrustAnchors(certificates: readonly string[]): Promise<void> {
     const { broker, accessDir } = this.#options;
     if (broker !== 'activation' || accessDir === undefined) {
       if (certificates.length === 0) return;
       throw new Mqtt2goError('configuration_invalid', 'Trust anchors need an activation broker with an accessDir.');
     }
-    await writeTrustAnchors(join(accessDir, 'trust'), certificates);
+    try {
+      await writeTrustAnchors(join(accessDir, 'trust'), certificates);
+    } catch (cause) {
+      throw new Mqtt2goError('unavailable', 'The trust anchors could not be written.', { cause });
+    }
   }
 
   override onCopyLost(rebuild: () => Promise<void>): () => void {
@@ -206,7 +210,7 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
       this.#touched.delete(touched);
     }
     await this.#markComplete(connection);
-    if (snapshot !== undefined) await this.#snapshots?.write(snapshot.build());
+    if (snapshot !== undefined) await this.#snapshots?.tryWrite(snapshot.build());
     if (audit === undefined) {
       log.info(drift, 'the access copy of the broker is complete');
     } else if (drift.missing + drift.different + drift.extra > 0) {

@@ -43,6 +43,15 @@ export class SnapshotKeeper {
     await writeAtomically(join(this.#options.folder, snapshotName), snapshot);
   }
 
+  /** The broker acts by what it was told, with its snapshot or without: a failure is told and mended later. */
+  async tryWrite(snapshot: string): Promise<void> {
+    try {
+      await this.write(snapshot);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -54,9 +63,13 @@ export class SnapshotKeeper {
     try {
       await this.#options.renew();
     } catch (error) {
-      this.#options.log.warn({ error }, 'the snapshot of the access copy could not be written');
-      this.changed();
+      this.#failed(error);
     }
     this.#lastTookMs = performance.now() - beganAtMs;
+  }
+
+  #failed(error: unknown): void {
+    this.#options.log.warn({ error }, 'the snapshot of the access copy could not be written');
+    this.changed();
   }
 }

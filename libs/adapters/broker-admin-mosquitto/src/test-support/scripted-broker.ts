@@ -6,6 +6,8 @@ import { controlResponseTopic } from '../control/commands.js';
 const message = z.object({
   commands: z.array(z.looseObject({ command: z.string(), correlationData: z.string() })),
 });
+/** As far as a control channel goes. */
+const client = z.custom<MqttClient>((value) => value instanceof ScriptedBroker);
 export type SentCommand = z.output<typeof message>['commands'][number];
 
 /** A connection to a plugin that answers when a test says so, and what that says. */
@@ -18,7 +20,7 @@ export class ScriptedBroker extends EventEmitter {
   /** Answers by itself. */
   isPrompt = false;
 
-  readonly link = { address: 'a scripted broker', open: (): MqttClient => this as unknown as MqttClient };
+  readonly link = { address: 'a scripted broker', open: (): MqttClient => client.parse(this) };
 
   connect(): void {
     this.connected = true;
