@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { openDataSource } from '@mqtt2go/persistence';
 import {
   Collector,
@@ -257,6 +258,24 @@ describe('verification finds', () => {
     );
     expect(await kinds()).toContain('beginning-missing');
     expect(await verify({ heads: [archived] })).toMatchObject({ entries: 7, problemCount: 0 });
+  });
+
+  it('nothing wrong after old entries were archived as the docs say, given the checkpoint, and goes on from there', async () => {
+    const docs = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+    const [archiving = ''] = /^BEGIN;$[^]*?^COMMIT;$/m.exec(docs) ?? [];
+    const { rows } = await client.query(
+      `SELECT encode(hash, 'hex') AS hash FROM ${schema}.audit_link WHERE position = 6`,
+    );
+    await client.query(archiving.replaceAll('provisioning', schema).replaceAll(/\bP\b/g, '6'));
+    const heads = [{ schema, position: 6, hash: rows[0].hash }];
+    expect(await verify({ heads })).toMatchObject({ entries: 4, problemCount: 0 });
+    await expect(client.query(`DELETE FROM ${schema}.audit_entry`)).rejects.toThrow('only grows');
+    await write(...devices(2));
+    await chainOf().link();
+    expect(await verify({ heads })).toMatchObject({ entries: 6, head: { position: 12 }, problemCount: 0 });
+    // The end itself stays, or the chain would begin anew.
+    await client.query(archiving.replaceAll('provisioning', schema).replaceAll(/\bP\b/g, '12'));
+    expect(await verify({ heads })).toMatchObject({ entries: 6, problemCount: 0 });
   });
 
   it('an end that was cut off, by a head that was noted down', async () => {
