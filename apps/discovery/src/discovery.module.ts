@@ -39,6 +39,8 @@ export class DiscoveryModule {
       hasReplicas = sharedBus,
     } = deps;
     const log = deps.log.child({ service: 'discovery' });
+    const locksOf = (dataSource: DataSource): ProcessLocks | undefined =>
+      hasReplicas ? new ProcessLocks(dataSource, { namespace: schema }) : undefined;
     const confirmed = measureAccess(registry, [{ name: 'activation', repairs: () => brokerAdmin.repairs() }]);
     return {
       module: DiscoveryModule,
@@ -63,9 +65,8 @@ export class DiscoveryModule {
         {
           provide: BrokerCopy,
           useFactory: (admin: BrokerAdmin, principals: ActivationPrincipals, dataSource: DataSource) => {
-            const locks = hasReplicas ? new ProcessLocks(dataSource, { namespace: schema }) : undefined;
             const onConfirmed = (durationMs: number) => confirmed('activation', durationMs);
-            return new BrokerCopy(admin, principals, { locks, onConfirmed });
+            return new BrokerCopy(admin, principals, { locks: locksOf(dataSource), onConfirmed });
           },
           inject: [BrokerAdmin, ActivationPrincipals, DataSource],
         },
@@ -107,7 +108,12 @@ export class DiscoveryModule {
         ActivationMetrics,
         ActivationPrincipals,
         BrokerDataDesk,
-        Manufacturers,
+        {
+          provide: Manufacturers,
+          useFactory: (dataSource: DataSource, admin: BrokerAdmin) =>
+            new Manufacturers(dataSource, admin, clock, locksOf(dataSource)),
+          inject: [DataSource, BrokerAdmin],
+        },
         WaitingActivations,
       ],
     };

@@ -76,6 +76,16 @@ describe('ProcessLocks', () => {
     );
   });
 
+  it('leaves connections for the work, whoever has locks on the same database', async () => {
+    const [dataSource] = processes;
+    if (dataSource === undefined) throw new Error('there are two');
+    const each = ['a', 'b', 'c', 'd'].map((namespace) => new ProcessLocks(dataSource, { namespace }));
+    const all = each.flatMap((lock) =>
+      ['one', 'two'].map((name) => lock.hold([name], () => dataSource.query<unknown[]>('SELECT pg_sleep(0.05)'))),
+    );
+    expect(await Promise.all(all)).toHaveLength(8);
+  });
+
   it('gives it back when the work fails', async () => {
     await expect(lockOf(0).hold(['lamp'], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await lockOf(1).hold(['lamp'], async () => 'yes')).toBe('yes');

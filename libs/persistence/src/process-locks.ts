@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { DataSource } from 'typeorm';
 import { errorCode } from './error-code.js';
 
@@ -11,6 +11,9 @@ export interface ProcessLocksOptions {
   readonly holdTimeoutMs?: number;
 }
 
+/** Whoever has a lock needs a second connection: at most half of a pool's wait for locks or have them. */
+const limits = new WeakMap<DataSource, LimitFunction>();
+
 const statementCancelled = '57014';
 
 /**
@@ -18,14 +21,14 @@ const statementCancelled = '57014';
  * transaction of its own, so that a killed process's end with its connection, and a paused one's after a while.
  */
 export class ProcessLocks {
-  private readonly limit;
+  private readonly limit: LimitFunction;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly options: ProcessLocksOptions,
   ) {
-    // Whoever has a lock needs a second connection: at most half of the pool waits for or has one.
-    this.limit = pLimit(Math.max(1, Math.floor((dataSource.options.poolSize ?? 10) / 2)));
+    this.limit = limits.get(dataSource) ?? pLimit(Math.max(1, Math.floor((dataSource.options.poolSize ?? 10) / 2)));
+    limits.set(dataSource, this.limit);
   }
 
   /**

@@ -1,27 +1,24 @@
 import { auditRows, callerActor, insertAudit } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
-import { ProcessLocks } from '@mqtt2go/persistence';
 import { readCertificate, splitPem } from '@mqtt2go/pki';
-import { BrokerAdmin, Clock } from '@mqtt2go/ports';
+import type { BrokerAdmin, Clock, PrincipalLocks } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { schema } from '../schema.js';
 import { Manufacturer } from './manufacturer.entity.js';
 
 /** The manufacturers whose devices are let in at the activation broker: at first none. */
-@Injectable()
 export class Manufacturers {
-  /** One process tells the broker at a time, and reads the table when it is its turn: the last one has it all. */
-  private readonly locks: ProcessLocks;
+  /** One update of the broker at a time: each reads the table when its turn comes, so the last one has it all. */
+  private updates: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly admin: BrokerAdmin,
     private readonly clock: Clock,
-  ) {
-    this.locks = new ProcessLocks(dataSource, { namespace: schema });
-  }
+    /** Where there are other processes, which have their turns too. */
+    private readonly locks: PrincipalLocks | undefined,
+  ) {}
 
   /**
    * Makes a manufacturer's CA a trust anchor, at once; one that is known gets the name.
@@ -70,9 +67,12 @@ export class Manufacturers {
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async tellBroker(): Promise<void> {
-    await this.locks.hold(['trust anchors'], async () => {
+    const tell = async (): Promise<void> => {
       const all = await this.dataSource.getRepository(Manufacturer).find({ order: { fingerprint: 'ASC' } });
       await this.admin.setTrustAnchors(all.map(({ certificate }) => certificate));
-    });
+    };
+    const update = this.updates.then(() => this.locks?.hold(['trust anchors'], tell) ?? tell());
+    this.updates = update.catch(() => undefined);
+    await update;
   }
 }
