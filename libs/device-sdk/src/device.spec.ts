@@ -291,6 +291,29 @@ describe('a device', () => {
     expect(platform.activation.connects).toBe(1);
   });
 
+  it('starts anew when the home’s broker lets it in and then to nothing, before it got a name', async () => {
+    const store = await ready(await platform.mint(id));
+    platform.home.maySubscribe = () => platform.activation.connects > 1;
+    await start(store).active;
+    expect(platform.activation.connects).toBe(2);
+  });
+
+  it('rests while its home’s broker lets it in and then to nothing', async () => {
+    const store = await ready(await platform.mint(id));
+    const { device, active, problems } = start(store);
+    await active;
+    let tries = 0;
+    platform.home.maySubscribe = () => ++tries > 4;
+    const back = once(device, 'active');
+    platform.home.disconnectAll();
+    await back;
+    const [lost, ...refused] = problems;
+    expect(lost?.retryInMs).toBe(0);
+    expect(refused).toHaveLength(4);
+    expect(refused.every(({ retryInMs = 0 }) => retryInMs > 0)).toBe(true);
+    expect(platform.activation.connects).toBe(1);
+  });
+
   it('asks for its topics again until it gets them', async () => {
     const store = await ready(await platform.mint(id));
     platform.home.answer = () => (platform.home.seen.length < 3 ? undefined : topicsReport([topic]));

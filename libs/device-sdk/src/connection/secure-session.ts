@@ -164,7 +164,8 @@ export class SecureSession {
       return;
     }
     // mqtt.js waits for the acknowledgement of what is in flight; a broker that is gone never sends it.
-    const forced = setTimeout(() => this.#client.end(true), 1_000);
+    // It does not let itself be told otherwise once it waits.
+    const forced = setTimeout(() => this.#client.stream.destroy(), 1_000);
     this.#client.end(false);
     await this.closed;
     clearTimeout(forced);

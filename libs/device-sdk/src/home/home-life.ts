@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { ConnectionProblem } from '../connection/connection-problem.js';
 import { SecureSession } from '../connection/secure-session.js';
@@ -18,15 +19,18 @@ export async function liveAtHome(deps: HomeDeps, signal: AbortSignal): Promise<n
       await stay.untilItEnds(signal);
     } catch (error) {
       if (!(error instanceof ConnectionProblem)) throw error;
-      deps.onProblem({ error, retryInMs: 0 });
+      deps.onProblem({ error, retryInMs: visits.ended(error) });
     } finally {
       await stay.leave();
     }
+    await visits.rest();
   }
 }
 
 class Visits {
+  /** In a row: of the connection, or of the device's own topic on it. Mosquitto lets in whom it then lets do nothing. */
   #refusals = 0;
+  #restMs = 0;
 
   constructor(
     readonly deps: HomeDeps,
@@ -44,8 +48,24 @@ class Visits {
       this.deps.onProblem,
       ends,
     );
-    this.#refusals = 0;
     return session;
+  }
+
+  /** Takes note of how a stay ended. @returns how long the device rests before the next one, in milliseconds */
+  ended({ kind }: ConnectionProblem): number {
+    const { minMs, maxMs } = this.deps.backOff;
+    this.#refusals = kind === 'refused' ? this.#refusals + 1 : 0;
+    const longest = this.#refusals === 0 ? 0 : Math.min(minMs * 2 ** this.#refusals, maxMs);
+    this.#restMs = (longest * (1 + Math.random())) / 2;
+    return this.#restMs;
+  }
+
+  /** @throws ActivationTakenBack when the device has been refused too often and has no home yet; the reason of the signal */
+  async rest(): Promise<void> {
+    const active = (await this.deps.store.state()).phase === 'active';
+    if (!active && this.#refusals >= this.deps.refusalsBeforeRejoin) throw new ActivationTakenBack();
+    if (this.#restMs === 0) return;
+    await sleep(this.#restMs, undefined, { signal: this.signal }).catch(() => this.signal.throwIfAborted());
   }
 
   async #attempt(active: boolean): Promise<SecureSession> {
