@@ -88,6 +88,15 @@ describe('openDataSource', () => {
     expect((await schemaDifferences(behind)).join()).toContain('CREATE TABLE "lamp"');
   });
 
+  it('refuses a schema that a later release has changed, and changes nothing', async () => {
+    await open();
+    const earlier = open({ migrations: [CreateLamp1760000000001, outboxMigration('lamps')] });
+    await expect(earlier).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: expect.stringMatching(/^the schema lamps of the database is newer than this program.*OutboxAge/),
+    });
+  });
+
   it('ends a statement that takes too long', async () => {
     const dataSource = await open({ statementTimeoutMs: 1_000 });
     await expect(dataSource.query('SELECT pg_sleep(20)')).rejects.toThrow('statement timeout');

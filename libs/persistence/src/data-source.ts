@@ -36,7 +36,8 @@ const migrationLockClass = 0x6d32676f;
 /**
  * A connected data source whose schema is at its newest migration. Replicas that start together wait for each
  * other. Migrations' SQL needs no schema names: the search path is the service's schema.
- * @throws Mqtt2goError `unavailable` when the database cannot be reached
+ * @throws Mqtt2goError `unavailable` when the database cannot be reached; `configuration_invalid` when its schema is that
+ * of a later release, whose rows this one could misread
  */
 export async function openDataSource(options: PersistenceOptions): Promise<DataSource> {
   const { schema, url, poolSize = 10, statementTimeoutMs = 10_000 } = options;
@@ -51,7 +52,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     schema,
     entities: [...options.entities],
     migrations: [...options.migrations],
-    migrationsTableName: 'migration',
+    migrationsTableName: migrationsTable,
     synchronize: false,
     logger: new TypeormLog(log),
     poolSize,
@@ -61,7 +62,9 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     extra: {
       ...socketOf(url),
       Client: PreparingClient,
-      options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs}`,
+      // A service's statements find their rows by key whatever is asked for: one plan for each is as good as one for each
+      // value, and PostgreSQL must not think it over with every connection's first ones, or for good with arrays.
+      options: `-c search_path=${schema} -c statement_timeout=${statementTimeoutMs} -c plan_cache_mode=force_generic_plan`,
       connectionTimeoutMillis: 10_000,
       query_timeout: statementTimeoutMs + answerGraceMs,
     },
@@ -71,6 +74,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     await guard.query('SELECT pg_advisory_lock($1, hashtext($2))', [migrationLockClass, schema]);
     await guard.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
     await dataSource.initialize();
+    await refuseNewer(dataSource, schema);
     await dataSource.runMigrations({ transaction: 'each' });
     tellUnavailable(dataSource);
   } catch (error) {
@@ -82,6 +86,24 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
     await guard.end();
   }
   return dataSource;
+}
+
+const migrationsTable = 'migration';
+
+async function refuseNewer(dataSource: DataSource, schema: string): Promise<void> {
+  const known = new Set(dataSource.migrations.map(({ name, constructor }) => name ?? constructor.name));
+  const [table]: { there: boolean }[] = await dataSource.query('SELECT to_regclass($1) IS NOT NULL AS there', [
+    `${schema}.${migrationsTable}`,
+  ]);
+  if (table?.there !== true) return;
+  const run: { name: string }[] = await dataSource.query(`SELECT name FROM "${schema}"."${migrationsTable}"`);
+  const unknown = run.find(({ name }) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new Mqtt2goError(
+    'configuration_invalid',
+    `the schema ${schema} of the database is newer than this program, which does not know its migration ${unknown.name}; ` +
+      'start the release that made it or a later one, or restore a backup from before',
+  );
 }
 
 /** TypeORM takes a URL apart by itself and knows nothing of `?host=`, the folder of a socket. */
