@@ -151,6 +151,7 @@ describe('faults, with devices being added meanwhile', () => {
     await revoking;
     await checkDatabase(stack, added);
     await expectWork(added);
+    await victim?.stop();
     if (victim !== undefined) await expectShutOut(victim);
   });
 });
