@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedBroker } from '../test-support/scripted-broker.js';
 import type { Command } from './commands.js';
 import { ControlChannel } from './control-channel.js';
@@ -105,6 +105,23 @@ describe('ControlChannel', () => {
     await channel.send([remove('b')]);
     broker.disconnect();
     await expect(channel.send([remove('c')])).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('lets commands wait while those before them are answered', async () => {
+    await channel.close();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    channel = open(100);
+    broker.connect();
+    const batches = Array.from({ length: 4 }, (_one, at) =>
+      channel.send(Array.from({ length: 32 }, () => remove(`${at}`))),
+    );
+    for (let at = 0; at < batches.length; at += 1) {
+      await published(at + 1);
+      await vi.advanceTimersByTimeAsync(60);
+      replyTo(at);
+    }
+    await Promise.all(batches);
+    vi.useRealTimers();
   });
 
   it('rejects what waits when it is closed', async () => {

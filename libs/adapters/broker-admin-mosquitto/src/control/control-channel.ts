@@ -11,13 +11,15 @@ export interface BrokerAdminLink {
 }
 
 export interface ControlChannelOptions {
-  /** How long commands may take, waiting for a connection included. */
+  /** How long commands may take, waiting for a connection included; more only while others before them are answered. */
   readonly timeoutMs: number;
   readonly maxCommandsPerMessage: number;
   /** Called each time the broker can be told something again. */
   readonly onListening: () => void;
 }
 
+/** How many times the time that commands may take they wait for others' that are being answered. */
+const patience = 6;
 /** Below the limit of the activation broker's packets, with room for what the numbers of commands add. */
 const maxBytesPerMessage = 32_768;
 
@@ -27,7 +29,8 @@ interface Batch {
   readonly bytes: number;
   readonly resolve: (replies: Reply[]) => void;
   readonly reject: (error: Mqtt2goError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly givenAtMs: number;
+  timer: NodeJS.Timeout | undefined;
 }
 
 interface Message {
@@ -52,6 +55,7 @@ export class ControlChannel {
   readonly #waiting: Batch[] = [];
   #underWay: Message | undefined;
   #messages = 0;
+  #answeredAtMs = Number.NEGATIVE_INFINITY;
   #connections = 0;
   #isListening = false;
   #isClosed = false;
@@ -95,8 +99,10 @@ export class ControlChannel {
         bytes: JSON.stringify(commands).length,
         resolve,
         reject,
-        timer: setTimeout(() => this.#tooLate(batch), this.#options.timeoutMs),
+        givenAtMs: performance.now(),
+        timer: undefined,
       };
+      this.#startTimer(batch, this.#options.timeoutMs);
       this.#waiting.push(batch);
       this.#sendNext();
     });
@@ -117,9 +123,22 @@ export class ControlChannel {
     await this.#client.endAsync(true);
   }
 
+  #startTimer(batch: Batch, ms: number): void {
+    clearTimeout(batch.timer);
+    batch.timer = setTimeout(() => this.#tooLate(batch), ms);
+  }
+
   #tooLate(batch: Batch): void {
-    batch.reject(this.unavailable(`no answer within ${this.#options.timeoutMs} ms`));
+    const { timeoutMs } = this.#options;
+    const nowMs = performance.now();
     const at = this.#waiting.indexOf(batch);
+    // The broker answers, and many were before this one.
+    const leftMs = Math.min(this.#answeredAtMs + timeoutMs, batch.givenAtMs + timeoutMs * patience) - nowMs;
+    if (at >= 0 && leftMs > 0) {
+      this.#startTimer(batch, leftMs);
+      return;
+    }
+    batch.reject(this.unavailable(`no answer within ${timeoutMs} ms`));
     if (at >= 0) this.#waiting.splice(at, 1);
     if (this.#underWay?.batches.includes(batch) !== true) return;
     // Its answer may have been lost; whoever waits in the same message is as old and is told the same.
@@ -134,6 +153,7 @@ export class ControlChannel {
       if (this.#underWay !== undefined || !this.#isListening) return;
       const batches = this.#nextGroup();
       if (batches.length === 0) return;
+      for (const batch of batches) this.#startTimer(batch, this.#options.timeoutMs);
       const id = `${this.#name}.${(this.#messages += 1)}`;
       const commands = batches.flatMap((batch) => batch.commands);
       const numbered = commands.map((command, index) => ({ ...command, correlationData: `${id}.${index}` }));
@@ -186,6 +206,7 @@ export class ControlChannel {
     // Answers to other processes come by here as well.
     if (replies.size === 0) return;
     this.#underWay = undefined;
+    this.#answeredAtMs = performance.now();
     this.#groupSize.learn(message.commands, performance.now() - message.sentAtMs);
     let at = 0;
     for (const { commands, resolve, reject, timer } of message.batches) {
