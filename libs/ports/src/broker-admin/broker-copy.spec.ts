@@ -1,5 +1,5 @@
 import type { ActivationPrincipal, Principal, PrincipalKey } from '@mqtt2go/access';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BrokerAdmin } from './broker-admin.js';
 import { BrokerCopy, type PrincipalLocks, type PrincipalSource } from './broker-copy.js';
 
@@ -246,6 +246,49 @@ describe('BrokerCopy', () => {
         activation('changed', 'new'),
         activation('kept', 'old'),
       ]);
+    });
+
+    it('writes together what is changed while another principal is being written', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const locks = new Locks();
+      const hold = vi.spyOn(locks, 'hold');
+      const copy = new BrokerCopy(broker, truth, { locks });
+      const ids = ['lamp', 'plug', 'door'];
+      const sync = (id: string) => {
+        truth.rows.set(id, activation(id, 'A'));
+        return copy.sync([{ kind: 'activation', id }]);
+      };
+      const { isWaiting, release } = holdPut(broker);
+      const first = sync('lamp');
+      await isWaiting;
+      const others = Promise.all(['plug', 'door', 'plug'].map(sync));
+      release();
+      await Promise.all([first, others]);
+      expect([...broker.copy.keys()]).toEqual(ids);
+      expect(hold.mock.calls.map(([names]) => names)).toEqual([
+        ['activation/lamp'],
+        ['activation/plug', 'activation/door'],
+      ]);
+    });
+
+    it('holds nobody else up when one cannot be written', async () => {
+      const truth = new Truth();
+      const broker = new SlowBroker();
+      const stuck = Promise.withResolvers<void>();
+      const locks: PrincipalLocks = {
+        hold: async (names, work) => {
+          if (names.includes('activation/lamp')) await stuck.promise;
+          return work();
+        },
+      };
+      const copy = new BrokerCopy(broker, truth, { locks });
+      const first = copy.sync([key]);
+      truth.rows.set('plug', activation('plug', 'A'));
+      await copy.sync([{ kind: 'activation', id: 'plug' }]);
+      expect([...broker.copy.keys()]).toEqual(['plug']);
+      stuck.resolve();
+      await first;
     });
 
     it('says so when a lock cannot be had', async () => {

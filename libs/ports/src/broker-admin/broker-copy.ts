@@ -1,5 +1,6 @@
 import type { Principal, PrincipalKey } from '@mqtt2go/access';
 import type { BrokerAdmin } from './broker-admin.js';
+import { GatheredWrites } from './gathered-writes.js';
 
 /** The truth that a broker's copy is made from. */
 export interface PrincipalSource {
@@ -41,13 +42,14 @@ interface Turn {
  *
  * In a single process, what was written while the same principal changed otherwise is read back from the source, and
  * written again if it is no longer that. Where there are other processes, a principal is read and written under its
- * lock: whoever writes it later has read it later. A rebuild writes without locks, and sees to it afterwards that
+ * lock, with those that are changed at the same time: whoever writes it later has read it later. A rebuild writes without locks, and sees to it afterwards that
  * what it wrote is still so.
  */
 export class BrokerCopy {
   readonly #admin: BrokerAdmin;
   readonly #source: PrincipalSource;
   readonly #locks: PrincipalLocks | undefined;
+  readonly #lockedWrites: GatheredWrites | undefined;
   readonly #onConfirmed: (durationMs: number) => void;
   readonly #turns = new Map<string, Set<Turn>>();
   /** What was written while a rebuild was under way: its pages may be older than that. */
@@ -61,6 +63,8 @@ export class BrokerCopy {
     this.#admin = admin;
     this.#source = source;
     this.#locks = locks;
+    this.#lockedWrites =
+      locks && new GatheredWrites((keys) => locks.hold(keys.map(nameOf), () => this.#writeCommitted(keys)));
     this.#onConfirmed = onConfirmed;
   }
 
@@ -174,8 +178,8 @@ export class BrokerCopy {
   /** Writes what is committed by now. A rebuild that begins after this reads it by itself. */
   async #settle(turn: Turn, changed: Exclude<ChangedPrincipal, 'unchanged'> = 'unknown'): Promise<void> {
     for (const touched of this.#duringRebuilds) for (const key of turn.keys) touched.set(nameOf(key), key);
-    if (this.#locks !== undefined) {
-      if (turn.keys.length > 0) await this.#locks.hold(turn.keys.map(nameOf), () => this.#writeCommitted(turn.keys));
+    if (this.#lockedWrites !== undefined) {
+      if (turn.keys.length > 0) await this.#lockedWrites.add(turn.keys);
       return;
     }
     let open = turn.keys;
