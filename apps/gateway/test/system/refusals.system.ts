@@ -193,8 +193,7 @@ describe('what is refused at the real doors, tried from outside', () => {
     });
 
     it('the operator where only other services have something to say', async () => {
-      const read = (name: string) =>
-        readFile(stack.deployment.path('deployment', 'operator', 'services', name), 'utf8');
+      const read = (name: string) => stack.deployment.read('operator', 'services', name);
       const [cert, key] = await Promise.all([read('operator.crt'), read('operator.key')]);
       const wire = await stack.connect(hole.port('home-0:8887'), { cert, key, ca: servicesCa }).catch(() => undefined);
       if (wire === undefined) return;

@@ -26,7 +26,7 @@ export class LivingDevice {
   readonly store: MemoryDeviceStore;
   topics: readonly string[] = [];
   private life: Promise<void> | undefined;
-  private end: unknown;
+  private end: Error | undefined;
 
   constructor(
     readonly minted: MintedDevice,
@@ -58,7 +58,7 @@ export class LivingDevice {
   start(): void {
     this.end = undefined;
     this.life = this.device.run().catch((error: unknown) => {
-      this.end = error;
+      this.end = asError(error);
     });
   }
 
@@ -77,7 +77,7 @@ export class LivingDevice {
   }
 
   /** What its life ended with. */
-  async ended(): Promise<unknown> {
+  async ended(): Promise<Error | undefined> {
     await within(this.life ?? Promise.resolve(), `the end of ${this.deviceId}`, hangsAfterMs);
     return this.end;
   }
@@ -135,7 +135,7 @@ class Lane {
       await device.active();
     } catch (error) {
       await device.stop();
-      throw new Error(`${minted.deviceId} (${keyMode}) was not added; refusals before: [${refusals}]`, {
+      throw new Error(`${minted.deviceId} (${keyMode}) was not added; refusals before: [${refusals.join(', ')}]`, {
         cause: error,
       });
     }
@@ -165,7 +165,7 @@ export class Traffic {
   private readonly stock: { keyMode: KeyMode; device: Promise<MintedDevice> }[] = [];
   private running: Promise<unknown> | undefined;
   private stopping = false;
-  private failure: unknown;
+  private failure: Error | undefined;
 
   private constructor(
     private readonly stack: SystemStack,
@@ -215,7 +215,7 @@ export class Traffic {
         }
       }),
     ).catch((error: unknown) => {
-      this.failure = error;
+      this.failure = asError(error);
     });
   }
 
@@ -260,4 +260,8 @@ export class Traffic {
     await this.running;
     await this.retire();
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
