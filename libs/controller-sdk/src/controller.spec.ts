@@ -277,6 +277,26 @@ describe('a controller', () => {
       expect(await controller().send(deviceTopic, 'set', 'on')).toBe('ok');
     });
 
+    it('needs no acknowledgement for that, and leaves without one', async () => {
+      broker.aedes.authorizePublish = (_client, { topic }) => say(report('set', 'ok'), topic);
+      const patient = controller();
+      expect(await patient.send(deviceTopic, 'set', 'on')).toBe('ok');
+      await within(patient.close(), 'the end of the connection');
+    });
+
+    it('sends nothing again that nobody waits for any more', async () => {
+      const sent: string[] = [];
+      broker.aedes.authorizePublish = (_client, { topic }) => sent.push(topic);
+      const patient = controller();
+      await expect(patient.send(deviceTopic, 'set', 'on', { timeoutMs: 20 })).rejects.toMatchObject({
+        code: 'timeout',
+      });
+      broker.disconnectAll();
+      const reports = new Collector<DeviceReport>();
+      await patient.watch(deviceTopic, (one) => reports.add(one)).catch(() => patient.connect());
+      expect(sent).toEqual([deviceTopic]);
+    });
+
     it('tells its refusal', async () => {
       answers = () => [refused('set', 'malformed_message')];
       await expect(controller().send(deviceTopic, 'set', 'sideways')).rejects.toMatchObject({

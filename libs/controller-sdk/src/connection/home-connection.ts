@@ -186,7 +186,16 @@ export class HomeConnection {
     this.#connecting = undefined;
     if (client === undefined) return;
     await new Promise<void>((resolve) => {
-      client.end(!client.connected, {}, () => resolve());
+      // mqtt.js waits for the acknowledgement of what is in flight, which a cluster that lost a node may never send, and
+      // does not let itself be told otherwise once it waits.
+      const forced = setTimeout(() => {
+        client.stream.destroy();
+        resolve();
+      }, 1_000);
+      client.end(!client.connected, {}, () => {
+        clearTimeout(forced);
+        resolve();
+      });
     });
   }
 
