@@ -100,7 +100,7 @@ describe('a RabbitMQ cluster whose access is answered here', () => {
     return client;
   }
   async function service(name = 'provisioning', clientId = `service:${name}-test`): Promise<PlainClient> {
-    const door = { port: stage.cluster.servicesPort(anyNode()), ca: stage.pki.ca };
+    const door = { port: stage.cluster.servicesPort(anyNode()), servername: 'localhost', ca: stage.pki.servicesCa };
     const client = await visit({ ...door, clientId, identity: await stage.pki.service(name) });
     open.push(client);
     return client;

@@ -36,7 +36,7 @@ describe("RabbitMQ's configuration", () => {
     });
     expect(all.get('management.ssl.fail_if_no_peer_cert')).toBe('true');
     expect(all.get('management.ssl.verify')).toBe('verify_peer');
-    expect(all.get('ssl_options.verify')).toBe('verify_peer');
+    expect(rabbitmqFiles(options)['advanced.config']).toContain('{verify, verify_peer}');
   });
 
   it('asks the platform about everybody, with a certificate, and believes nobody else', () => {
@@ -56,6 +56,13 @@ describe("RabbitMQ's configuration", () => {
     expect(all.get('ssl_cert_login_san_type')).toBe('uri');
     expect(all.get('ssl_cert_login_san_index')).toBe('1');
     expect(rabbitmqFiles(options)['advanced.config']).toContain('{ignore_colons_in_username, true}');
+  });
+
+  it("shows devices the certificate below the root, and services one of the services' CA", () => {
+    const files = rabbitmqFiles({ ...options, serviceHosts: ['rabbit.internal'] });
+    const own = '{certfile, "/etc/mqtt2go/broker.crt"}, {keyfile, "/etc/mqtt2go/broker.key"}';
+    expect(files['advanced.config']).toContain('{certfile, "/etc/mqtt2go/server.crt"}');
+    expect(files['advanced.config']).toContain(`{sni_hosts, [{"rabbit.internal", [${own}]}]}`);
   });
 
   it('makes one cluster of several hosts, and none of one', () => {

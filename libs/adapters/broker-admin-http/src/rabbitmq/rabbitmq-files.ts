@@ -5,6 +5,8 @@ export interface RabbitMqFilesOptions {
   readonly folder: string;
   /** The access endpoint, `https://host:port`; the host is in its certificate. */
   readonly authUrl: string;
+  /** What services call the nodes, in `broker.crt`: asked for by such a name, a node shows that certificate. As `hosts` unless set. */
+  readonly serviceHosts?: readonly string[];
   /** PEM: the root of devices' certificates, and the CA of services' certificates. */
   readonly ca: string;
   readonly servicesCa: string;
@@ -56,8 +58,7 @@ const plugins = ['rabbitmq_auth_backend_http', 'rabbitmq_management', 'rabbitmq_
 export function rabbitmqFiles(options: RabbitMqFilesOptions): Record<string, string> {
   return {
     'rabbitmq.conf': configuration(options),
-    // Certificates' names have colons in them, which would be taken for the end of a virtual host's name.
-    'advanced.config': '[{rabbitmq_mqtt, [{ignore_colons_in_username, true}]}].\n',
+    'advanced.config': advancedConfiguration(options),
     enabled_plugins: `[${plugins.join(',')}].\n`,
     'definitions.json': definitions(options),
     'client-ca.crt': `${options.ca.trimEnd()}\n${options.servicesCa.trimEnd()}\n`,
@@ -86,12 +87,7 @@ function configuration(options: RabbitMqFilesOptions): string {
     `web_mqtt.ssl.port = ${ports.webSocket}`,
     'web_mqtt.ws_path = /',
     '',
-    '# Devices and services by certificate; a controller has none, and a password instead.',
-    ...identity('ssl_options', 'server', 'client-ca.crt'),
-    'ssl_options.verify = verify_peer',
-    'ssl_options.fail_if_no_peer_cert = false',
-    'ssl_options.depth = 3',
-    ...versions('ssl_options'),
+    '# Controllers by password; the listeners for devices and services are in advanced.config.',
     ...identity('web_mqtt.ssl', 'server', 'client-ca.crt'),
     ...versions('web_mqtt.ssl'),
     '',
@@ -149,6 +145,29 @@ function configuration(options: RabbitMqFilesOptions): string {
     `load_definitions = ${file('definitions.json')}`,
     'log.console = true',
     'log.console.level = warning',
+  );
+}
+
+/** What the simple form has no words for. */
+function advancedConfiguration({ hosts, serviceHosts = hosts, folder }: RabbitMqFilesOptions): string {
+  const identity = (name: string): string => `{certfile, "${folder}/${name}.crt"}, {keyfile, "${folder}/${name}.key"}`;
+  const byName = serviceHosts.map((host) => `{"${host}", [${identity('broker')}]}`);
+  return lines(
+    '[',
+    '  {rabbit, [{ssl_options, [',
+    '    %% Devices and services by certificate; a controller has none, and a password instead.',
+    `    ${identity('server')},`,
+    `    {cacertfile, "${folder}/client-ca.crt"},`,
+    '    {verify, verify_peer},',
+    '    {fail_if_no_peer_cert, false},',
+    '    {depth, 3},',
+    "    {versions, ['tlsv1.3', 'tlsv1.2']},",
+    '    %% Services trust their own CA only.',
+    `    {sni_hosts, [${byName.join(', ')}]}`,
+    '  ]}]},',
+    "  %% Certificates' names have colons in them, which would be taken for the end of a virtual host's name.",
+    '  {rabbitmq_mqtt, [{ignore_colons_in_username, true}]}',
+    '].',
   );
 }
 

@@ -14,6 +14,8 @@ export function openTls(port: number, options: ConnectionOptions): Promise<TLSSo
 
 export interface Visitor {
   readonly port: number;
+  /** How it calls the broker; an address, which nobody is asked by, unless set. */
+  readonly servername?: string;
   /** PEM that the broker's certificate is checked against. */
   readonly ca: string;
   readonly identity?: TestIdentity;
@@ -23,8 +25,8 @@ export interface Visitor {
 }
 
 /** Comes to a broker as an MQTT client. @throws Error when it is not let in */
-export async function visit({ port, ca, identity, ...client }: Visitor): Promise<PlainClient> {
-  return PlainClient.connect(await openTls(port, { ca, ...identity }), client);
+export async function visit({ port, servername, ca, identity, ...client }: Visitor): Promise<PlainClient> {
+  return PlainClient.connect(await openTls(port, { ca, ...identity, ...(servername && { servername }) }), client);
 }
 
 /** As {@link visit}, with what came of it instead of an error. */

@@ -49,7 +49,7 @@ export interface RabbitMqClusterOptions {
   /** PEM of the CAs of devices and of services. */
   readonly ca: string;
   readonly servicesCa: string;
-  /** For 127.0.0.1: what devices see, and what services and the access endpoint do. */
+  /** For localhost and 127.0.0.1: what devices see, and what services (that call it localhost) and the access endpoint do. */
   readonly server: TestIdentity;
   readonly broker: TestIdentity;
   /** Nodes; 3 unless set. */
@@ -64,6 +64,7 @@ export async function startRabbitMqCluster(options: RabbitMqClusterOptions): Pro
   const hosts = Array.from({ length: size }, (_, index) => `rabbit-${index}`);
   const files = rabbitmqFiles({
     hosts,
+    serviceHosts: ['localhost', ...hosts],
     folder,
     authUrl: `https://${network.gateway}:${authPort}`,
     ca,
