@@ -13,7 +13,16 @@ describe('the command line', () => {
 
   it('helps, with examples and exit codes, within 80 columns', async () => {
     const commands = ['', 'demo', 'factory', 'factory mint', 'factory import', 'controller', 'controller credentials'];
-    for (const command of [...commands, 'audit list', 'audit verify', 'audit checkpoint', 'controller add', 'device', 'device run', 'device fleet']) {
+    for (const command of [
+      ...commands,
+      'audit list',
+      'audit verify',
+      'audit checkpoint',
+      'controller add',
+      'device',
+      'device run',
+      'device fleet',
+    ]) {
       const { code, out, err } = await running([...command.split(' ').filter(Boolean), '--help']);
       expect({ command, code, err }).toEqual({ command, code: 0, err: '' });
       expect(out).toContain('Usage: mqtt2go');

@@ -27,7 +27,11 @@ export function credentialsCommand(
     .requiredOption('--home <id>', 'the home; made if it is new', readId)
     .requiredOption('--gateway <id>', 'the gateway of the home; made if it is new', readGatewayId)
     .requiredOption('--out <dir>', 'folder for credentials.json (0600) and ca.crt')
-    .option('--username <name>', 'what stands before the @; made up if left out; one that is there gets a new password', readId)
+    .option(
+      '--username <name>',
+      'what stands before the @; made up if left out; one that is there gets a new password',
+      readId,
+    )
     .option('--force', 'overwrite the folder', false)
     .addHelpText('after', '\nExample:\n  $ npx mqtt2go controller credentials --home home-1 --gateway gw-1 --out app');
   run((context, given) => makeCredentials(context, options.parse(given)));
