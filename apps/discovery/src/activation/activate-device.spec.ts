@@ -138,6 +138,26 @@ describe('POST and DELETE /activate_device', () => {
     }
   });
 
+  it('lets an announcement do nothing that comes after it was taken back, and one that is newer do all', async () => {
+    const announcement = { onboarding_id: randomUUID(), expires_at: isoIn(6 * minuteMs) };
+    expect((await stand.announce(announcement)).status).toBe(201);
+    await withdraw('lamp-1', announcement.onboarding_id);
+    expect((await stand.announce(announcement)).status).toBe(200);
+    expect(await rows()).toEqual([]);
+    expect(principal('lamp-1')).toBeUndefined();
+    expect((await stand.announce({ ...announcement, expires_at: isoIn(7 * minuteMs) })).status).toBe(201);
+    expect(await rows()).toHaveLength(1);
+  });
+
+  it('lets an announcement do nothing that comes for the first time after it was taken back', async () => {
+    const onboarding_id = randomUUID();
+    await withdraw('lamp-1', onboarding_id);
+    expect((await stand.announce({ onboarding_id })).status).toBe(200);
+    expect(await rows()).toEqual([]);
+    stand.clock.advance(minuteMs);
+    expect((await stand.announce({ onboarding_id, expires_at: isoIn(15 * minuteMs) })).status).toBe(201);
+  });
+
   it('takes an expired device off a broker that was away meanwhile', async () => {
     await stand.announce();
     stand.admin.isAway = true;

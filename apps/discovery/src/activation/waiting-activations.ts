@@ -37,6 +37,12 @@ export interface Announcement {
   readonly expiresAtMs: number;
 }
 
+interface Stored {
+  readonly created: boolean;
+  /** Nothing was stored: the onboarding's announcement was taken back before. */
+  readonly withdrawn: boolean;
+}
+
 interface Entry extends Announcement {
   /** Cut to the longest wait. */
   readonly expiresAt: Date;
@@ -68,7 +74,8 @@ export class WaitingActivations {
 
   /**
    * Lets a device come, for 15 minutes at most. The same onboarding may be announced again; a later one of the
-   * same device takes the place of an earlier one. Returns when the broker lets the device in.
+   * same device takes the place of an earlier one. Returns when the broker lets the device in. A repetition that a
+   * network kept until after {@link withdraw} does nothing.
    * @throws Mqtt2goError `activation_expired`; `activation_code_in_use` if another device waits with the code;
    * `conflict` if a later onboarding of the device is there; `unavailable` without the broker
    */
@@ -84,6 +91,7 @@ export class WaitingActivations {
         return this.storeForExpired(entry, nowMs);
       });
       if (stored === undefined) throw new Mqtt2goError('conflict', 'A later onboarding of this device is waiting.');
+      if (stored.withdrawn) return { answer: false, principal: 'unchanged' };
       return { answer: stored.created, principal: { kind: 'activation', id: deviceId, activationCode, expiresAtMs } };
     });
     return { created, expiresAtMs };
@@ -97,7 +105,12 @@ export class WaitingActivations {
     await this.copy.change({ kind: 'activation', id: deviceId }, async () => {
       const [other] = await this.dataSource.query<PrincipalRow[]>(
         `WITH gone AS (
-           DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2 RETURNING 1
+           DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2 RETURNING expires_at
+         ), remembered AS (
+           INSERT INTO discovery.withdrawn_activation AS w (onboarding_id, announced_until)
+           VALUES ($2, coalesce((SELECT expires_at FROM gone), $5))
+           ON CONFLICT (onboarding_id) DO UPDATE
+             SET announced_until = greatest(w.announced_until, (SELECT expires_at FROM gone))
          ), audited AS (${insertAudit(schema, '$4', 'gone')})
          SELECT ${principalColumns} FROM discovery.waiting_activation
          WHERE device_id = $1 AND onboarding_id <> $2 AND expires_at > $3`,
@@ -106,6 +119,8 @@ export class WaitingActivations {
           onboardingId,
           new Date(this.clock.now()),
           auditRows([{ actor: provisioning, action: 'activation.withdrawn', deviceId, onboardingId }]),
+          // What is on its way was said before, and so ends before.
+          new Date(this.clock.now() + longestWaitMs),
         ],
       );
       return { answer: undefined, principal: other === undefined ? 'absent' : principalOf(other) };
@@ -173,7 +188,8 @@ export class WaitingActivations {
     let count = 0;
     for (;;) {
       const [rows] = await this.dataSource.query<[{ device_id: string }[], number]>(
-        `DELETE FROM discovery.waiting_activation WHERE device_id IN (
+        `WITH forgotten AS (DELETE FROM discovery.withdrawn_activation WHERE announced_until <= $1)
+         DELETE FROM discovery.waiting_activation WHERE device_id IN (
            SELECT device_id FROM discovery.waiting_activation WHERE expires_at <= $1
            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING device_id`,
@@ -197,7 +213,7 @@ export class WaitingActivations {
   }
 
   /** Stores what needs a code that another device has, if that one's time is over. */
-  private async storeForExpired(entry: Entry, nowMs: number): Promise<{ created: boolean } | undefined> {
+  private async storeForExpired(entry: Entry, nowMs: number): Promise<Stored | undefined> {
     try {
       return await this.dataSource.transaction(async (manager) => {
         const [rows] = await manager.query<[{ device_id: string }[], number]>(
@@ -216,15 +232,18 @@ export class WaitingActivations {
   }
 
   /** Undefined if a later onboarding of the device is there. What the same onboarding's claim brought stays. */
-  private async store(manager: EntityManager, entry: Entry): Promise<{ created: boolean } | undefined> {
+  private async store(manager: EntityManager, entry: Entry): Promise<Stored | undefined> {
     const { deviceCertificate } = entry;
     // The query in RETURNING reads the table as it was before.
-    const [stored] = await manager.query<{ created: boolean }[]>(
-      `WITH stored AS (
+    const [stored] = await manager.query<Stored[]>(
+      `WITH withdrawn AS (
+         SELECT FROM discovery.withdrawn_activation WHERE onboarding_id = $3 AND announced_until >= $9
+       ), stored AS (
        INSERT INTO discovery.waiting_activation AS w
          (device_id, activation_code, onboarding_id, revision, broker_host, broker_port, key_mode,
           sealed_certificate, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       SELECT $1, $2, $3::uuid, $4, $5, $6::integer, $7, $8::bytea, $9::timestamptz
+       WHERE NOT EXISTS (SELECT FROM withdrawn)
        ON CONFLICT (device_id) DO UPDATE SET
          activation_code = excluded.activation_code, onboarding_id = excluded.onboarding_id,
          revision = excluded.revision, broker_host = excluded.broker_host, broker_port = excluded.broker_port,
@@ -237,7 +256,7 @@ export class WaitingActivations {
        RETURNING NOT EXISTS (
          SELECT 1 FROM discovery.waiting_activation k WHERE k.device_id = $1 AND k.onboarding_id = $3) AS created
        ), audited AS (${insertAudit(schema, '$10', 'stored')})
-       SELECT created FROM stored`,
+       SELECT created, false AS withdrawn FROM stored UNION ALL SELECT false, true FROM withdrawn`,
       [
         entry.deviceId,
         entry.activationCode,
