@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type PlainClient, type TestIdentity, waitFor } from '@mqtt2go/testing';
+import { type PlainClient, type TestIdentity, waitFor, waitForEvent } from '@mqtt2go/testing';
 import {
   brokerAdminContract,
   contractController,
@@ -274,7 +273,7 @@ describe('a RabbitMQ cluster whose access is answered here', () => {
     const phone = await connectAsync(url, options);
     const [granted] = await phone.subscribeAsync('home-1/gw-1/+/camera/+', { qos: 1 });
     expect(granted?.qos).toBe(1);
-    const ended = once(phone, 'close');
+    const ended = waitForEvent(phone, 'close');
     await admin.put([contractController({ role: 'guest' })]);
     await ended;
 

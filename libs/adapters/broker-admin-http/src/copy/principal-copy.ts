@@ -1,4 +1,4 @@
-import type { ControllerPrincipal, DevicePrincipal, Principal, PrincipalKey } from '@mqtt2go/access';
+import type { ControllerPrincipal, DevicePrincipal, PrincipalKey } from '@mqtt2go/access';
 import { deviceLoginName, normalSerial } from '../names/login-name.js';
 
 /** What a broker is asked about. */
