@@ -1,3 +1,10 @@
+export {
+  NetworkJoin,
+  type NetworkJoinAnswer,
+  type NetworkJoinEvent,
+  type NetworkJoinMethod,
+  type NetworkJoinRequest,
+} from '@mqtt2go/ports';
 export type { LoadedPlugin } from './loaded-plugin.js';
 export {
   isPluginClass,

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
+import type { NetworkJoin } from '@mqtt2go/ports';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { satisfies, validRange } from 'semver';
@@ -61,6 +62,24 @@ export class LoadedPlugin {
     return wire;
   }
 
+  /**
+   * The way into the network of a plugin of kind `network-join`; none of other kinds, and none of one that was made
+   * for version 1.0 of the contract, where this kind provided nothing.
+   * @throws Mqtt2goError `plugin_failed` if what it provides is something else
+   */
+  networkJoin(): NetworkJoin | undefined {
+    const token = pluginFactsOf(this.plugin)?.token;
+    if (this.facts.kind !== 'network-join' || typeof token !== 'function') return undefined;
+    let provided: unknown;
+    try {
+      provided = this.context.get<unknown>(token, { strict: false });
+    } catch {
+      return undefined;
+    }
+    if (!isNetworkJoin(provided)) throw new Mqtt2goError('plugin_failed', 'What it provides as NetworkJoin is none.');
+    return provided;
+  }
+
   /** What the plugin's module provides for its kind. */
   #provided(): unknown {
     const token = pluginFactsOf(this.plugin)?.token;
@@ -92,6 +111,14 @@ const wireMethods = [
   'addDevicePath',
   'deviceTopicsPath',
 ] as const satisfies (keyof RevisionWire)[];
+
+const joinMethods = ['start', 'stop', 'open', 'close', 'onEvent'] as const satisfies (keyof NetworkJoin)[];
+
+/** By its form, as below. What `methods` holds may be known after `start` only. */
+function isNetworkJoin(value: unknown): value is NetworkJoin {
+  if (typeof value !== 'object' || value === null) return false;
+  return joinMethods.every((name) => typeof Reflect.get(value, name) === 'function');
+}
 
 /** By its form: a plugin that was bundled extends its own copy of the class. */
 function isRevisionWire(value: unknown): value is RevisionWire {

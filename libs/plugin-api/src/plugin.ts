@@ -1,8 +1,9 @@
 import { type Abstract, Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { NetworkJoin } from '@mqtt2go/ports';
 import { RevisionWire } from './revision-wire.js';
 
 /** The version of the contract in this folder; plugins name the range of it that they are made for. */
-export const pluginApiVersion = '1.0.0';
+export const pluginApiVersion = '1.1.0';
 
 /** What a plugin adds. A kind says what the plugin's module has to provide and export. */
 export const pluginKinds = ['revision', 'network-join', 'translator', 'notifier'] as const;
@@ -29,7 +30,10 @@ export interface PluginLifecycle {
 export type PluginClass = Type<PluginLifecycle>;
 
 /** What the module of a plugin has to provide and export, by kind; kinds without an entry are lifecycles only. */
-const tokens: Readonly<Partial<Record<PluginKind, Abstract<unknown>>>> = { revision: RevisionWire };
+const tokens: Readonly<Partial<Record<PluginKind, Abstract<unknown>>>> = {
+  revision: RevisionWire,
+  'network-join': NetworkJoin,
+};
 
 /**
  * Shared by all copies of this library: a plugin that was bundled brings a copy of its own. For the same reason the

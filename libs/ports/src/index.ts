@@ -5,3 +5,8 @@ export * from './clock/clock.js';
 export * from './key-store/fake-key-store.js';
 export * from './key-store/key-store.contract.js';
 export * from './key-store/key-store.js';
+export * from './network-join/fake-network-join.js';
+export * from './network-join/guarded-network-join.js';
+export * from './network-join/network-join.js';
+export * from './network-join/network-join-request.js';
+export * from './network-join/secret-text.js';

@@ -1,0 +1,2 @@
+export { ManualNetworkJoin } from './manual-network-join.js';
+export { NetworkJoinManualPlugin } from './manual-plugin.js';
