@@ -22,11 +22,16 @@ export async function withOwnKey<T>(store: () => Promise<T>): Promise<T> {
   try {
     return await store();
   } catch (error) {
-    if (error instanceof QueryFailedError && isKeyViolation(error.driverError)) {
+    if (isForeignKey(error)) {
       throw new Mqtt2goError('csr_key_mismatch', 'The key is known as that of another device.');
     }
     throw error;
   }
+}
+
+/** True for the database's refusal of a key that is another device's. */
+export function isForeignKey(error: unknown): boolean {
+  return error instanceof QueryFailedError && isKeyViolation(error.driverError);
 }
 
 function isKeyViolation(cause: unknown): boolean {

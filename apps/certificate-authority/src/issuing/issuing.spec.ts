@@ -158,6 +158,20 @@ describe('a request for a device certificate is refused', () => {
     await expect(stand.issue({ onboardingId, deviceId: thief, keyMode: 'csr', csr: good })).resolves.toBeDefined();
   });
 
+  it('and keeps nobody else from a certificate who asks at the same time', async () => {
+    const [owner, ...others] = await Promise.all(Array.from({ length: 8 }, newDevice));
+    if (owner === undefined) throw new Error('no device');
+    await stand.issue({ deviceId: owner.deviceId, keyMode: 'existing-key', publicKey: owner.publicKey });
+    const thief = { deviceId: newDeviceId(), publicKey: owner.publicKey };
+    const [theft, ...answers] = await Promise.allSettled(
+      [thief, ...others].map(({ deviceId, publicKey }) =>
+        stand.issue({ deviceId, keyMode: 'existing-key', publicKey }),
+      ),
+    );
+    expect(theft).toMatchObject({ status: 'rejected', reason: refusal('csr_key_mismatch') });
+    expect(answers.map(({ status }) => status)).toEqual(others.map(() => 'fulfilled'));
+  });
+
   it('when the onboarding has a certificate for another key, which stays the other', async () => {
     const first = await newDevice();
     const second = await generateKeys();
