@@ -4,7 +4,7 @@ import type { SystemStack } from './system-stack.js';
 /** For `node -e`, with `host:port` of each door: port 9000 leads to the first, 9001 to the second, ... */
 const program = `
 const { createServer, connect } = require('node:net');
-const doors = process.argv.slice(process.argv.indexOf('--') + 1);
+const doors = process.argv.slice(1);
 const open = doors.map((door, index) => new Promise((resolve) => {
   const [host, port] = door.split(':');
   createServer((client) => {
@@ -31,7 +31,7 @@ export class Hole {
       image: injectedImages().bases.node,
       name: 'hole',
       networks: [stack.inside],
-      command: ['node', '-e', program, '--', ...doors],
+      command: ['node', '-e', program, ...doors],
       ports: doors.map((_, index) => 9000 + index),
       ready: /listening/,
     });
