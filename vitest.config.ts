@@ -51,7 +51,7 @@ export default defineConfig({
           ...habits,
           // The platform in containers, and what can happen to it. tools/test.mjs leaves it out where there is no Docker.
           name: 'system',
-          include: ['{libs,apps}/**/*.system.ts'],
+          include: ['{libs,apps,plugins}/**/*.system.ts'],
           globalSetup: ['./libs/testing/src/system-setup.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,

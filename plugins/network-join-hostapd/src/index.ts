@@ -1,0 +1,2 @@
+export { HostapdNetworkJoin } from './hostapd-network-join.js';
+export { NetworkJoinHostapdPlugin } from './hostapd-plugin.js';

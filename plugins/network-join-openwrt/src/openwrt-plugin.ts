@@ -1,0 +1,23 @@
+import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { Inject } from '@nestjs/common';
+import { OpenwrtNetworkJoin } from './openwrt-network-join.js';
+
+/** The push button and the guest network of an OpenWrt router, over its ubus. */
+@Mqtt2goPlugin({
+  name: 'network-join-openwrt',
+  kind: 'network-join',
+  api: '^1.1.0',
+  providers: [{ provide: NetworkJoin, useFactory: () => new OpenwrtNetworkJoin(process.env) }],
+  exports: [NetworkJoin],
+})
+export class NetworkJoinOpenwrtPlugin implements PluginLifecycle {
+  constructor(@Inject(NetworkJoin) private readonly networkJoin: NetworkJoin) {}
+
+  start(): Promise<void> {
+    return this.networkJoin.start();
+  }
+
+  stop(): Promise<void> {
+    return this.networkJoin.stop();
+  }
+}
