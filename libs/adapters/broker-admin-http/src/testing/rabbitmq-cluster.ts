@@ -60,7 +60,8 @@ export interface RabbitMqClusterOptions {
 export async function startRabbitMqCluster(options: RabbitMqClusterOptions): Promise<RabbitMqCluster> {
   const { network, authPort, ca, servicesCa, server, broker, size = 3 } = options;
   const image = injectedImages().bases.rabbitmq;
-  if (image === undefined) throw new Error('there is no image of RabbitMQ: docker/offline/make.sh rabbitmq');
+  if (image === undefined)
+    throw new Error('no image of RabbitMQ: docker pull rabbitmq:4, or docker/offline/make.sh rabbitmq');
   const hosts = Array.from({ length: size }, (_, index) => `rabbit-${index}`);
   const files = rabbitmqFiles({
     hosts,
