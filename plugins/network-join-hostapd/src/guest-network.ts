@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DoorOpening } from '@mqtt2go/ports';
@@ -50,8 +51,18 @@ export class GuestNetwork {
       throw new Mqtt2goError('unavailable', `hostapd does not take the guest network ${this.guests} down.`);
     }
     await rm(join(folder, `${this.guests}.conf`), { force: true });
-    this.#guard?.stdin?.end();
+    await this.#endGuard();
+  }
+
+  /** Kills it before it acts: at the end of its input it would take down the next activation's network. */
+  async #endGuard(): Promise<void> {
+    const guard = this.#guard;
     this.#guard = undefined;
+    if (guard?.pid === undefined) return;
+    const exited = guard.exitCode === null && guard.signalCode === null ? once(guard, 'exit') : undefined;
+    guard.kill('SIGKILL');
+    await exited;
+    guard.stdin?.destroy();
   }
 
   async #phy(): Promise<string> {
