@@ -1,4 +1,7 @@
-import { expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
 import { HostapdNetworkJoin, signalOf } from './hostapd-network-join.js';
 import { readHostapdSettings } from './hostapd-settings.js';
 
@@ -41,10 +44,37 @@ it.each([
 });
 
 it('starts without hostapd, and opens nothing until it is there', async () => {
-  const join = new HostapdNetworkJoin({ MQTT2GO_HOSTAPD_CLI: '/nonexistent/hostapd_cli' });
-  await join.start();
-  expect(join.methods).toEqual(['wps']);
+  const absent = new HostapdNetworkJoin({ MQTT2GO_HOSTAPD_CLI: '/nonexistent/hostapd_cli' });
+  await absent.start();
+  expect(absent.methods).toEqual(['wps']);
   const request = { activationId: 'act-1', method: 'wps', deadline: Date.now() + 60_000 } as const;
-  await expect(join.open(request)).rejects.toMatchObject({ code: 'unavailable' });
-  await join.stop();
+  await expect(absent.open(request)).rejects.toMatchObject({ code: 'unavailable' });
+  await absent.stop();
+});
+
+it.each([
+  ['Disabled', 'opens'],
+  ['Active', 'refuses'],
+])('with a push button that cannot be cancelled and is %s, %s a guest network', async (pbc, outcome) => {
+  const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-hostapd-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  // What hostapd 2.11 answers without WPS in its configuration. Called as: -p folder -i socket raw command ...
+  const answers = `case "$6" in REMOVE|WPS_CANCEL) echo FAIL;; INTERFACES) echo wlan0;; ADD) echo OK;;
+    WPS_GET_STATUS) printf 'PBC Status: ${pbc}\\nLast WPS result: None\\n';; esac`;
+  const client = join(folder, 'hostapd_cli');
+  await writeFile(client, `#!/bin/sh\n${answers}\n`, { mode: 0o755 });
+  const networkJoin = new HostapdNetworkJoin({
+    MQTT2GO_HOSTAPD_CLI: client,
+    MQTT2GO_HOSTAPD_RUN_DIR: join(folder, 'run'),
+    MQTT2GO_HOSTAPD_GUEST_INTERFACE: 'guest0',
+    MQTT2GO_HOSTAPD_GUEST_PHY: 'phy0',
+  });
+  await networkJoin.start();
+  onTestFinished(() => networkJoin.stop());
+  const request = { activationId: 'act-1', method: 'guest', deadline: Date.now() + 60_000 } as const;
+  const opened = await networkJoin.open(request).then(
+    () => 'opens',
+    () => 'refuses',
+  );
+  expect(opened).toBe(outcome);
 });

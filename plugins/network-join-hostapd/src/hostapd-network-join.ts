@@ -52,7 +52,13 @@ class HostapdDoor implements NetworkDoor {
     control.release();
     guestControl.release();
     await guest?.shut();
-    await control.mustDo(settings.MQTT2GO_HOSTAPD_INTERFACE, 'WPS_CANCEL');
+    const home = settings.MQTT2GO_HOSTAPD_INTERFACE;
+    if ((await control.command(home, 'WPS_CANCEL')) === 'OK') return;
+    // Without WPS in its configuration it has nothing to cancel, and says FAIL.
+    const status = await control.command(home, 'WPS_GET_STATUS');
+    if (!/^PBC Status: (?!Active)/m.test(status)) {
+      throw new Mqtt2goError('unavailable', 'hostapd does not end the time of the push button.');
+    }
   }
 
   release(): void {
