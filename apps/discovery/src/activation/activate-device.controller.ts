@@ -9,19 +9,7 @@ import {
   withdrawActivationParams,
   withdrawActivationQuery,
 } from '@mqtt2go/protocol';
-import {
-  Body,
-  Controller,
-  Delete,
- 
-  HttpCode,
-  HttpStatus,
-  Param,
-  Post,
-  Query,
-  Res,
-  UseGuards,
-} from '@nestjs/common';
+import { Body, Controller, Delete, HttpCode, HttpStatus, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
