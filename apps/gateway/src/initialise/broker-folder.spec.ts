@@ -133,7 +133,7 @@ describe("a broker's access", () => {
     await client.query(
       `INSERT INTO topic_generator.controller
          (username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed)
-       VALUES ($1, $2, 'g', 'administrator', 101, 'c2FsdA==', 'aGFzaA==', $3)`,
+       VALUES ($1, $2, 'g', 'administrator', 101, 'c2FsdHNhbHRzYWx0', 'aGFzaA==', $3)`,
       [`ann@${home}`, home, Buffer.from('sealed with a key that is not here')],
     );
   }
@@ -144,7 +144,7 @@ describe("a broker's access", () => {
     await addHome('old', null);
     await write('home-0');
     expect(await usernames()).toEqual(['ann@old', 'ann@one', 'lamp-old', 'lamp-one']);
-    expect(await inFolder('access', 'dynamic-security.json')).toContain('"$7$101$c2FsdA==$aGFzaA=="');
+    expect(await inFolder('access', 'dynamic-security.json')).toContain('"$7$101$c2FsdHNhbHRzYWx0$aGFzaA=="');
     await write('home-1');
     expect(await usernames()).toEqual(['ann@two', 'lamp-two']);
   });
