@@ -51,6 +51,7 @@ export async function stackBench(options: StackBenchOptions, tell: (line: string
       },
       { what: '  p99', value: many.fleet.p99Ms, unit: 'ms' },
       atMost('  CPU of an onboarding, ratio to before', many.cpuMs / few.cpuMs, '', 1.2),
+      ...Object.entries(many.cpuMsOfParts).map(([part, value]) => ({ what: `  ${part}`, value, unit: 'ms' })),
       ...memoryRows('memory after the start', idle),
       ...memoryRows(`memory with ${registered.toLocaleString('en')} registered, after the load`, await stack.use()),
     ];
