@@ -42,7 +42,7 @@ describe('the Discovery client', () => {
     await client.announce(announced);
     await client.announce(announced);
     expect(server.waiting.get('device-1')).toEqual(announced);
-    for (let time = 0; time < 20; time += 1) await client.withdraw('device-1', announced.onboarding_id);
+    for (let time = 0; time < 20; time += 1) await client.withdraw('device-1', announced.onboarding_id, 0);
     expect(server.waiting.size).toBe(0);
     expect(server.connections).toBeLessThanOrEqual(2);
     expect(new Set(server.requests.map(({ caller }) => caller))).toEqual(new Set(['provisioning']));

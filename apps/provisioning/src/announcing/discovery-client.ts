@@ -75,9 +75,10 @@ export class DiscoveryClient implements OnApplicationShutdown {
   /**
    * `DELETE /activate_device/{device_id}`, once: the outbox tries again. One that is not there is fine. Same errors as
    * {@link announce}.
+   * @param announcedUntilMs the latest end that was announced: what is still on its way does nothing any more
    */
-  async withdraw(deviceId: string, onboardingId: string): Promise<void> {
-    await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId), undefined);
+  async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
+    await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId, announcedUntilMs), undefined);
   }
 
   async onApplicationShutdown(): Promise<void> {
