@@ -82,6 +82,15 @@ export interface DeviceTopics {
   readonly topics: readonly string[];
 }
 
+/** The home has moved: its broker is there now, and the device keeps its certificate. */
+export interface BrokerMoved {
+  readonly kind: 'broker-moved';
+  /** IP address or host name, no scheme; `MQTT2GO.local` for a gateway that is found by mDNS. */
+  readonly brokerHost: string;
+  /** Left out on the wire when 8883. */
+  readonly brokerPort: number;
+}
+
 /** Progress on the add_device topic; a controller of the plain standard may ignore it. */
 export interface OnboardingProgress {
   readonly kind: 'onboarding-progress';
@@ -103,7 +112,14 @@ export interface CommandRefused {
   readonly error: Mqtt2goError;
 }
 
-export type Outbound = BrokerData | RenameRequested | DeviceTopics | OnboardingProgress | CommandDone | CommandRefused;
+export type Outbound =
+  | BrokerData
+  | RenameRequested
+  | DeviceTopics
+  | BrokerMoved
+  | OnboardingProgress
+  | CommandDone
+  | CommandRefused;
 
 /** What goes to the broker: a topic and the bytes of the message. */
 export interface Publication {

@@ -55,6 +55,7 @@ const outbound: readonly [string, Outbound][] = [
   ['renameRequest', { kind: 'rename-requested', deviceId: 'device_id', deviceType: 'device_type' }],
   ['deviceTopics', { kind: 'device-topics', topics: ['topic_1', 'topic_2', 'topic_3'] }],
   ['deviceTopic', { kind: 'device-topics', topics: ['topic'] }],
+  ['brokerMoved', { kind: 'broker-moved', brokerHost: 'broker_ip', brokerPort: 8883 }],
   ['renameDone', { kind: 'command-done', command: 'rename-device' }],
   ['onboardingProgress', { kind: 'onboarding-progress', deviceId: 'device_id', state: 'announced' }],
 ];

@@ -1,6 +1,8 @@
 import { RevisionWire } from '@mqtt2go/plugin-api';
 import {
   type ActivationInbound,
+  type BrokerData,
+  type BrokerMoved,
   defaultBrokerPort,
   encodeMessage,
   type HomeInbound,
@@ -192,13 +194,11 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
     case 'broker-data':
       return encodeMessage(
         'brokerData',
-        {
-          broker_ip: message.brokerHost,
-          ...(message.brokerPort === defaultBrokerPort ? {} : { broker_port: message.brokerPort }),
-          device_certificate: message.deviceCertificate,
-        },
+        { ...brokerAddress(message), device_certificate: message.deviceCertificate },
         { nowMs },
       );
+    case 'broker-moved':
+      return encodeMessage('brokerMoved', brokerAddress(message), { nowMs });
     case 'rename-requested':
       return encodeMessage(
         'renameRequest',
@@ -222,6 +222,10 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
         { nowMs, commandName: commandName(message.command, topic) },
       );
   }
+}
+
+function brokerAddress({ brokerHost, brokerPort }: BrokerData | BrokerMoved) {
+  return { broker_ip: brokerHost, ...(brokerPort === defaultBrokerPort ? {} : { broker_port: brokerPort }) };
 }
 
 /** Rev 1.2 writes `topic` where Rev 1.0 writes `topics`; the topic tells which of them is spoken. */
