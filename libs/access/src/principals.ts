@@ -52,6 +52,7 @@ export const serviceNames = [
   'provisioning',
   'certificate-authority',
   'topic-generator',
+  'federation',
   'operator',
 ] as const;
 /** `operator` is the command line of whoever runs the platform. */
