@@ -83,10 +83,11 @@ async function start(
   parts.push(database);
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
-  const { publicHost } = config;
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+  const { publicHost, profile } = config;
+  const { hostNames } = profile;
+  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, hostNames, clock, log });
 
-  const brokers = new Brokers(clock, log);
+  const brokers = new Brokers(profile, clock, log);
   parts.push({ stop: () => brokers.close() });
   const someOutside = config.services.length < runnableServices.length;
   await brokers.openForServices(ports, files, someOutside);
@@ -131,12 +132,9 @@ async function start(
       brokerAdmin: brokers.activationAdmin(),
       encryptionKey,
       plugins,
-      rest: {
-        host: config.bind,
-        port: ports.discovery,
-        ca: files.servicesCa,
-        ...files.servers.discovery,
-      },
+      ...(profile.discovery
+        ? { rest: { host: config.bind, port: ports.discovery, ca: files.servicesCa, ...files.servers.discovery } }
+        : {}),
     }),
   );
   await run('provisioning', () =>
@@ -151,11 +149,15 @@ async function start(
           port: ports.home,
         },
       ],
-      discovery: {
-        url: `https://localhost:${ports.discovery}`,
-        ca: files.ca,
-        ...files.services.provisioning,
-      },
+      ...(profile.discovery
+        ? {
+            discovery: {
+              url: `https://localhost:${ports.discovery}`,
+              ca: files.ca,
+              ...files.services.provisioning,
+            },
+          }
+        : {}),
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
       onPersisted,
@@ -190,12 +192,13 @@ async function start(
   parts.push({ stop: () => operations.close() });
 
   const file: PlatformFile = {
+    profile: profile.name,
     host: publicHost,
     ports: {
       home: ports.home,
       homeWss: ports.homeWss,
       activation: ports.activation,
-      discovery: ports.discovery,
+      ...(profile.discovery ? { discovery: ports.discovery } : {}),
       ...(config.profile.homeBroker === 'remote' ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,

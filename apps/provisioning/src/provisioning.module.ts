@@ -1,4 +1,4 @@
-import { BusModule } from '@mqtt2go/messaging';
+import { Bus, BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { Clock } from '@mqtt2go/ports';
@@ -9,6 +9,8 @@ import { Activation } from './activation/activation.js';
 import { Gateways } from './activation/gateways.js';
 import { GuessGuard } from './activation/guess-guard.js';
 import { Announcing } from './announcing/announcing.js';
+import { Announcer } from './announcing/announcer.js';
+import { BusAnnouncer } from './announcing/bus-announcer.js';
 import { DiscoveryClient } from './announcing/discovery-client.js';
 import { Certifying } from './certifying/certifying.js';
 import { Claiming } from './claiming/claiming.js';
@@ -64,7 +66,11 @@ export class ProvisioningModule {
           useValue: new ProvisioningSettings(log, deps.onPersisted ?? (() => undefined)),
         },
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
-        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
+        {
+          provide: Announcer,
+          useFactory: (bus: Bus) => (deps.discovery ? new DiscoveryClient(deps.discovery) : new BusAnnouncer(bus)),
+          inject: [Bus],
+        },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
         {
           provide: OnboardingMetrics,

@@ -17,8 +17,8 @@ export interface ProvisioningDeps {
   readonly busLink: BrokerLink;
   /** The brokers that homes are placed on, one at least; homes of before there were several are on the first. */
   readonly homeBrokers: readonly HomeBroker[];
-  /** The Discovery server's REST side. */
-  readonly discovery: DiscoveryAccess;
+  /** The Discovery server's REST side; where there is none, devices are announced over the bus. */
+  readonly discovery?: DiscoveryAccess | undefined;
   /** The platform's key-encryption key, 32 bytes. */
   readonly encryptionKey: Uint8Array;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type BrokersConfig, embeddedBrokers, readBrokersFile } from './brokers.js';
 import { withDatabaseUrl } from './database-url.js';
 import { encryptionKeySettings, readEncryptionKey } from './encryption-key.js';
-import { findProfile, type Profile } from './profiles/index.js';
+import { findProfile, type Profile, profileExpectation } from './profiles/index.js';
 import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
 
 /** The services that a gateway process can run itself. */
@@ -83,7 +83,7 @@ const listenAddress = z.union([z.ipv4(), z.ipv6(), z.literal('localhost')]).defa
 const listenExpectation = 'an IP address to listen on, such as 127.0.0.1 or 0.0.0.0';
 
 const commonSettings = {
-  MQTT2GO_PROFILE: text("'remote-broker'").default('remote-broker'),
+  MQTT2GO_PROFILE: text(profileExpectation).default('remote-broker'),
   MQTT2GO_DATA_DIR: text('the path of a folder').default('./data'),
   MQTT2GO_PUBLIC_HOST: z
     .string()
@@ -102,7 +102,7 @@ const commonSettings = {
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
   MQTT2GO_FEDERATION_PORT: port(8889),
   ...encryptionKeySettings,
-  MQTT2GO_PLUGINS: list('names of plugins, separated by commas').default(['revision-1']),
+  MQTT2GO_PLUGINS: list('names of plugins, separated by commas').optional(),
   MQTT2GO_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -147,8 +147,10 @@ const serviceSettings = {
  */
 export function loadConfig(env: Environment): PlatformConfig {
   const settings = readSettings(gatewaySettings, withDatabaseUrl(env));
+  const shared = common(settings);
   return deepFreeze({
-    ...common(settings),
+    ...shared,
+    plugins: settings.MQTT2GO_PLUGINS ?? shared.profile.plugins,
     services: chosenServices(settings.MQTT2GO_SERVICES),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
@@ -226,7 +228,7 @@ function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATAB
       federation: settings.MQTT2GO_FEDERATION_PORT,
     },
     encryptionKey: readEncryptionKey(settings),
-    plugins: settings.MQTT2GO_PLUGINS,
+    plugins: settings.MQTT2GO_PLUGINS ?? ['revision-1'],
     log: { level: settings.MQTT2GO_LOG_LEVEL, format: settings.MQTT2GO_LOG_FORMAT },
   };
 }

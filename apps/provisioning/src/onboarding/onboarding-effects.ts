@@ -6,7 +6,7 @@ import { identifier } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Announcing } from '../announcing/announcing.js';
-import { DiscoveryClient } from '../announcing/discovery-client.js';
+import { Announcer } from '../announcing/announcer.js';
 import { OnboardingRepository } from './onboarding-repository.js';
 
 const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
@@ -23,7 +23,7 @@ export class OnboardingEffects {
   constructor(
     private readonly outbox: Outbox,
     private readonly bus: Bus,
-    private readonly discovery: DiscoveryClient,
+    private readonly announcer: Announcer,
     private readonly announcing: Announcing,
     private readonly repository: OnboardingRepository,
     private readonly clock: Clock,
@@ -37,7 +37,7 @@ export class OnboardingEffects {
       await this.bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId }, once);
     });
     this.handle('withdraw-announcement', withdrawal, async ({ onboardingId, deviceId, announcedUntilMs }) => {
-      await this.discovery.withdraw(deviceId, onboardingId, announcedUntilMs);
+      await this.announcer.withdraw(deviceId, onboardingId, announcedUntilMs);
     });
     this.handle('announce-again', payload, ({ onboardingId }) => this.announceAgain(onboardingId));
     this.outbox.start();

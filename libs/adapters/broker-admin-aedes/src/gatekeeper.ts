@@ -105,7 +105,7 @@ export class Gatekeeper {
     if (identity?.key.kind !== 'activation') return settle(this.allows(client, action, topic));
     this.#options.throttle.attempt({
       certificate: identity.key.id,
-      code: topics.activation.parse(topic)?.params.activationCode ?? '',
+      code: (topics.activation.parse(topic) ?? topics.wifi.parse(topic))?.params.activationCode ?? '',
       isRight: () => this.allows(client, action, topic),
       isWanted: () => !client.closed,
       done: settle,
