@@ -25,8 +25,9 @@ export class AnnouncementsController {
   async withdrawActivation({
     deviceId,
     onboardingId,
+    announcedUntilMs,
   }: z.output<typeof discovery.withdrawActivation.input>): Promise<z.input<typeof discovery.withdrawActivation.output>> {
-    await this.waiting.withdraw(deviceId, onboardingId);
+    await this.waiting.withdraw(deviceId, onboardingId, announcedUntilMs);
     return {};
   }
 }

@@ -8,6 +8,9 @@ export abstract class Announcer {
    */
   abstract announce(device: ActivateDeviceRequest): Promise<void>;
 
-  /** Takes it back, in one try: the outbox tries again. One that is not there is fine. Same errors. */
-  abstract withdraw(deviceId: string, onboardingId: string): Promise<void>;
+  /**
+   * Takes it back, in one try: the outbox tries again. One that is not there is fine. Same errors.
+   * @param announcedUntilMs the latest end that was announced: what is still on its way does nothing any more
+   */
+  abstract withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void>;
 }

@@ -14,7 +14,8 @@ export class BusAnnouncer extends Announcer {
     await this.bus.call(discovery.announceActivation, device, { onboardingId, ...whileAsked });
   }
 
-  override async withdraw(deviceId: string, onboardingId: string): Promise<void> {
-    await this.bus.call(discovery.withdrawActivation, { deviceId, onboardingId }, { onboardingId, retries: 0 });
+  override async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
+    const input = { deviceId, onboardingId, ...(announcedUntilMs === undefined ? {} : { announcedUntilMs }) };
+    await this.bus.call(discovery.withdrawActivation, input, { onboardingId, retries: 0 });
   }
 }

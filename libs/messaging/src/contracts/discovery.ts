@@ -28,6 +28,11 @@ export const withdrawActivation = contract({
   service: 'discovery',
   verb: 'withdraw-activation',
   callers: ['provisioning'],
-  input: z.object({ deviceId: identifier, onboardingId: z.uuid() }),
+  input: z.object({
+    deviceId: identifier,
+    onboardingId: z.uuid(),
+    /** Unix time in milliseconds: the latest end of what was announced. */
+    announcedUntilMs: z.int().optional(),
+  }),
   output: z.object({}),
 });
