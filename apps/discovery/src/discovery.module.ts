@@ -102,6 +102,7 @@ export class DiscoveryModule {
               revisions: plugins.revisions,
               waiting,
               desk,
+              isGateway: deps.rest === undefined,
               metrics,
               audit,
               clock,

@@ -14,13 +14,13 @@ import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import { type Clock, SystemClock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
-import { Revision1Plugin } from '@mqtt2go/revision-1';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
 import { Brokers } from './brokers.js';
 import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
+import { builtInPlugins, networkJoinOf } from './built-in-plugins.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
 import { writeServiceEnvironment } from './service-environment.js';
@@ -92,7 +92,7 @@ async function start(
   const someOutside = config.services.length < runnableServices.length;
   await brokers.openForServices(ports, files, someOutside);
 
-  const plugins = await loadPlugins({ names: config.plugins, builtIn: { 'revision-1': Revision1Plugin }, log });
+  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, log });
   parts.push(plugins);
   await plugins.start();
 
@@ -160,6 +160,7 @@ async function start(
         : {}),
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
+      network: networkJoinOf(config, plugins),
       onPersisted,
     }),
   );

@@ -1,5 +1,6 @@
 import { outboxEntity } from '@mqtt2go/persistence';
 import { FactoryDevice } from './factory/factory-device.entity.js';
 import { OnboardingRow } from './onboarding/onboarding.entity.js';
+import { GatewayWifi } from './wifi/gateway-wifi.entity.js';
 
-export const entities = [FactoryDevice, OnboardingRow, outboxEntity];
+export const entities = [FactoryDevice, OnboardingRow, GatewayWifi, outboxEntity];

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { GuessGuard } from './activation/guess-guard.js';
+import { Networks } from './network/networks.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingDriver } from './onboarding/onboarding-driver.js';
 import { OnboardingEffects } from './onboarding/onboarding-effects.js';
@@ -16,6 +17,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     private readonly expiry: Expiry,
     private readonly effects: OnboardingEffects,
     private readonly guard: GuessGuard,
+    private readonly networks: Networks,
   ) {}
 
   /** @throws Mqtt2goError `forbidden` when the home broker refuses a subscription */
@@ -32,6 +34,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     this.guard.stop();
     await Promise.all([this.recovery.stop(), this.expiry.stop()]);
     await this.driver.stop();
+    await this.networks.stop();
     await this.traffic.stop();
   }
 }

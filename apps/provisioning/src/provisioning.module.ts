@@ -1,5 +1,6 @@
 import { Bus, BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { Clock } from '@mqtt2go/ports';
 import { AuditModule } from '@mqtt2go/runtime';
@@ -8,8 +9,8 @@ import type { Registry } from 'prom-client';
 import { Activation } from './activation/activation.js';
 import { Gateways } from './activation/gateways.js';
 import { GuessGuard } from './activation/guess-guard.js';
-import { Announcing } from './announcing/announcing.js';
 import { Announcer } from './announcing/announcer.js';
+import { Announcing } from './announcing/announcing.js';
 import { BusAnnouncer } from './announcing/bus-announcer.js';
 import { DiscoveryClient } from './announcing/discovery-client.js';
 import { Certifying } from './certifying/certifying.js';
@@ -20,6 +21,7 @@ import { FactoryController } from './factory/factory.controller.js';
 import { FactoryRegistry } from './factory/factory-registry.js';
 import { migrations } from './migrations/index.js';
 import { Naming } from './naming/naming.js';
+import { Networks } from './network/networks.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingController } from './onboarding/onboarding.controller.js';
 import { OnboardingDriver } from './onboarding/onboarding-driver.js';
@@ -37,6 +39,8 @@ import { HomeBrokers } from './traffic/home-brokers.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
 import { Refusals } from './traffic/refusals.js';
+import { HomeWifi } from './wifi/home-wifi.js';
+import { WifiController } from './wifi/wifi.controller.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class ProvisioningModule {
@@ -56,10 +60,11 @@ export class ProvisioningModule {
         BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [FactoryController, OnboardingController],
+      controllers: [FactoryController, OnboardingController, WifiController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: RevisionRegistry, useValue: deps.plugins.revisions },
+        { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
         { provide: ActivationCodes, useValue: new ActivationCodes(deps.encryptionKey) },
         {
           provide: ProvisioningSettings,
@@ -81,6 +86,19 @@ export class ProvisioningModule {
           },
           inject: [OnboardingRepository],
         },
+        {
+          provide: Networks,
+          useFactory: (repository: OnboardingRepository, replies: HomeReplies) =>
+            new Networks({
+              access: deps.network,
+              find: (onboardingId) => repository.find(onboardingId),
+              send: (all) => replies.send(all),
+              clock: deps.clock,
+              log,
+            }),
+          inject: [OnboardingRepository, HomeReplies],
+        },
+        HomeWifi,
         OnboardingRepository,
         Onboardings,
         OnboardingDriver,

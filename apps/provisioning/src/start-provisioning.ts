@@ -5,6 +5,7 @@ import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
 import type { DiscoveryAccess } from './announcing/discovery-client.js';
+import type { NetworkAccess } from './network/networks.js';
 import { ProvisioningModule } from './provisioning.module.js';
 import { type HomeBroker, HomeBrokers } from './traffic/home-brokers.js';
 
@@ -23,6 +24,8 @@ export interface ProvisioningDeps {
   readonly encryptionKey: Uint8Array;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
   readonly plugins: { readonly revisions: RevisionRegistry };
+  /** How devices are let into the Wi-Fi, where there is a gateway in the house; the caller's to start and stop. */
+  readonly network?: NetworkAccess | undefined;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
   /** Called after each transition's commit, before anything that follows from it. */

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { NetworkMethod } from '@mqtt2go/protocol';
 import { z } from 'zod';
 import { type BrokersConfig, embeddedBrokers, readBrokersFile } from './brokers.js';
 import { withDatabaseUrl } from './database-url.js';
@@ -60,6 +61,8 @@ export interface PortConfig {
 export interface PlatformConfig extends CommonConfig {
   /** Which services this process runs itself. */
   readonly services: readonly RunnableService[];
+  /** How new devices are let into the Wi-Fi, with a gateway in the house; the plugin's choice when undefined. */
+  readonly networkMethod: NetworkMethod | undefined;
   /** The file by which a gateway enrols at the cloud at its first start. */
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
@@ -116,6 +119,10 @@ const databaseUrl = url('postgres', 'postgresql');
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
+  MQTT2GO_NETWORK_METHOD: z
+    .enum(['wps', 'guest', 'manual'])
+    .optional()
+    .describe("'wps', 'guest' or 'manual'"),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
@@ -152,6 +159,7 @@ export function loadConfig(env: Environment): PlatformConfig {
     ...shared,
     plugins: settings.MQTT2GO_PLUGINS ?? shared.profile.plugins,
     services: chosenServices(settings.MQTT2GO_SERVICES),
+    networkMethod: settings.MQTT2GO_NETWORK_METHOD,
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
   });

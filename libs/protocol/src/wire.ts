@@ -131,9 +131,12 @@ export interface OnboardingProgress {
   readonly network?: NetworkInstructions | undefined;
 }
 
+/** By which a device comes into the Wi-Fi: a push button, a network for this activation only, or a person who types. */
+export type NetworkMethod = 'wps' | 'guest' | 'manual';
+
 /** What a controller tells the person; without passwords. */
 export interface NetworkInstructions {
-  readonly method: 'wps' | 'guest' | 'manual';
+  readonly method: NetworkMethod;
   readonly instructions: string;
   /** Unix time in milliseconds. */
   readonly closesAtMs: number;

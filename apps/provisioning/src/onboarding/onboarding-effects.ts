@@ -7,6 +7,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Announcing } from '../announcing/announcing.js';
 import { Announcer } from '../announcing/announcer.js';
+import { Networks } from '../network/networks.js';
 import { OnboardingRepository } from './onboarding-repository.js';
 
 const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
@@ -26,6 +27,7 @@ export class OnboardingEffects {
     private readonly announcer: Announcer,
     private readonly announcing: Announcing,
     private readonly repository: OnboardingRepository,
+    private readonly networks: Networks,
     private readonly clock: Clock,
   ) {}
 
@@ -39,6 +41,7 @@ export class OnboardingEffects {
     this.handle('withdraw-announcement', withdrawal, async ({ onboardingId, deviceId, announcedUntilMs }) => {
       await this.announcer.withdraw(deviceId, onboardingId, announcedUntilMs);
     });
+    this.handle('close-network', payload, ({ onboardingId }) => this.networks.close(onboardingId));
     this.handle('announce-again', payload, ({ onboardingId }) => this.announceAgain(onboardingId));
     this.outbox.start();
   }
