@@ -119,10 +119,7 @@ const databaseUrl = url('postgres', 'postgresql');
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
-  MQTT2GO_NETWORK_METHOD: z
-    .enum(['wps', 'guest', 'manual'])
-    .optional()
-    .describe("'wps', 'guest' or 'manual'"),
+  MQTT2GO_NETWORK_METHOD: z.enum(['wps', 'guest', 'manual']).optional().describe("'wps', 'guest' or 'manual'"),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([

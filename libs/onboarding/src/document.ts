@@ -29,7 +29,10 @@ export function onboardingDocument(): string {
     table(
       ['transition', 'in the same transaction, carried out afterwards until it has succeeded'],
       [
-        ['to `awaiting-name`', 'the entry at the Discovery server is withdrawn; the network that a gateway opened is closed'],
+        [
+          'to `awaiting-name`',
+          'the entry at the Discovery server is withdrawn; the network that a gateway opened is closed',
+        ],
         ['`awaiting-name`, restarted', 'the device is announced again, for the case that it has lost everything'],
         ['to `active`', 'the certificate is settled as completed: a key that the platform made is destroyed'],
         [

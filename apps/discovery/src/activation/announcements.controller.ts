@@ -26,7 +26,9 @@ export class AnnouncementsController {
     deviceId,
     onboardingId,
     announcedUntilMs,
-  }: z.output<typeof discovery.withdrawActivation.input>): Promise<z.input<typeof discovery.withdrawActivation.output>> {
+  }: z.output<typeof discovery.withdrawActivation.input>): Promise<
+    z.input<typeof discovery.withdrawActivation.output>
+  > {
     await this.waiting.withdraw(deviceId, onboardingId, announcedUntilMs);
     return {};
   }

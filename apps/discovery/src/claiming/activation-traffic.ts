@@ -86,11 +86,7 @@ export class ActivationTraffic implements OnApplicationBootstrap, BeforeApplicat
   }
 
   /** By the code alone nobody knows which device it was; the broker lets in whoever has a manufacturer's certificate. */
-  private note(
-    { code }: Mqtt2goError,
-    command: ActivationInbound['kind'],
-    entry: WaitingActivation | undefined,
-  ): void {
+  private note({ code }: Mqtt2goError, command: ActivationInbound['kind'], entry: WaitingActivation | undefined): void {
     if (code === 'internal' || code === 'unavailable' || code === 'timeout') return;
     this.parts.audit.note({
       actor: { kind: 'device', id: entry?.deviceId ?? 'unknown' },

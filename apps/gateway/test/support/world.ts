@@ -43,6 +43,11 @@ export interface Identity {
   readonly key: string;
 }
 
+export interface WorldOptions extends PlatformOptions {
+  /** Variables besides the ports, the data folder and the database. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The platform under test in this process, on free ports and a database of its own, with all that stands around it. */
 export class World {
   private readonly wires: Wire[] = [];
@@ -52,13 +57,13 @@ export class World {
   private constructor(
     public dataDir: string,
     private database: TestDatabase,
-    private readonly options: PlatformOptions,
+    public options: WorldOptions,
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
   ) {}
 
-  static async create(options: PlatformOptions = {}, given?: TestDatabase): Promise<World> {
+  static async create(options: WorldOptions = {}, given?: TestDatabase): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-world-'));
     const database = given ?? (await createTestDatabase());
     const manufacturer = await createManufacturer('Acme');
@@ -167,6 +172,12 @@ export class World {
     return this.keep(await Wire.connect(url, { ca: this.ca, cert, key, ...(deviceId && { clientId: deviceId }) }));
   }
 
+  /** Connects with an initialization account, as a device without a certificate does where there is a gateway in the house. */
+  async connectByAccount({ deviceId, code }: { deviceId: string; code: string }): Promise<Wire> {
+    const url = `mqtts://localhost:${this.platform.file.ports.home}`;
+    return this.keep(await Wire.connect(url, { ca: this.ca, username: deviceId, password: code, clientId: deviceId }));
+  }
+
   /** Connects to the home broker with a device's operational certificate. */
   async connectHome(
     device: Identity & { deviceId?: string; ca?: string },
@@ -227,7 +238,7 @@ export async function createManufacturer(name: string): Promise<Authority> {
   });
 }
 
-async function start(dataDir: string, database: TestDatabase, options: PlatformOptions): Promise<Platform> {
+async function start(dataDir: string, database: TestDatabase, { env, ...options }: WorldOptions): Promise<Platform> {
   const zero = Object.fromEntries(
     [
       'HOME',
@@ -241,7 +252,7 @@ async function start(dataDir: string, database: TestDatabase, options: PlatformO
       'FEDERATION',
     ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
-  const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
+  const config = loadConfig({ ...zero, ...env, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
     config,
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,

@@ -124,7 +124,10 @@ export class Networks {
     // What ends it comes after the commit, and finds the door if it was not seen here.
     const isOver = now === undefined || now.requestedAtMs !== requestedAtMs || !mayComeByNetwork(now);
     if (access === undefined || method === undefined || isOver || door.ending.signal.aborted) return;
-    const deadline = Math.min(now.deadlineMs, requestedAtMs + (method === 'wps' ? wpsWindowMs : Number.POSITIVE_INFINITY));
+    const deadline = Math.min(
+      now.deadlineMs,
+      requestedAtMs + (method === 'wps' ? wpsWindowMs : Number.POSITIVE_INFINITY),
+    );
     if (deadline <= clock.now()) return;
     const { instructions, closesAt, network } = await access.join.open({
       activationId: onboardingId,

@@ -69,9 +69,7 @@ export class HomeWifi {
    * @throws Mqtt2goError `wifi_not_set`, `wifi_already_handed_out`, `unknown_onboarding`, `activation_expired`
    */
   async handOut(onboardingId: string, handOutId: string): Promise<Wifi> {
-    const audit = auditRows([
-      { actor: { kind: 'service', id: 'discovery' }, action: 'wifi.handed-out', onboardingId },
-    ]);
+    const audit = auditRows([{ actor: { kind: 'service', id: 'discovery' }, action: 'wifi.handed-out', onboardingId }]);
     const [row] = await this.dataSource.query<{ home_id: string; gateway_id: string; sealed: Buffer }[]>(
       `WITH handed AS (
          UPDATE onboarding AS o SET wifi_hand_out = $2, wifi_handed_out_for = o.requested_at

@@ -26,7 +26,7 @@ import {
   type TlsListenerOptions,
 } from './connections/listeners.js';
 import { type Refusal, refuse } from './connections/refusals.js';
-import { SharedPort } from './connections/shared-port.js';
+import { listenShared } from './connections/shared-port.js';
 import { streamPair } from './connections/stream-pair.js';
 import { ControlEndpoint } from './control/control-endpoint.js';
 import { AccessCopy, acceptsSerial, isSamePassword } from './copy/access-copy.js';
@@ -140,24 +140,17 @@ export class EmbeddedBroker {
    * devices that come to `activation` with a pre-loaded certificate or an initialization account. Same errors.
    */
   async listenShared(options: ServerIdentity & { ca: string }, activation: EmbeddedBroker): Promise<{ port: number }> {
-    const ca = listOf(options.ca);
-    const port = new SharedPort({
+    const behind = {
       home: {
-        serve: (connection, arrival) => this.#serve(connection, arrival),
-        authorities: () => ca,
-        hasController: (username) => this.#copy.find('controller', username) !== undefined,
+        serve: this.#events.connected,
+        hasController: (username: string) => this.#copy.find('controller', username) !== undefined,
       },
-      activation: {
-        serve: (connection, arrival) => activation.#serve(connection, arrival),
-        authorities: () => activation.#trust.anchors,
-      },
-      firstPacket: { maxBytes: this.#limits.maxConnectPacketBytes, timeoutMs: this.#limits.connectTimeoutMs },
-    });
+      activation: { serve: activation.#events.connected },
+    };
     await activation.#ready;
-    const withAnchors = { ...options, ca: [...ca, ...activation.#trust.anchors], clientCertificates: 'optional' } as const;
-    const events = { ...this.#events, connected: port.receive };
-    const listener = await this.#open(() => listenTls('tls', withAnchors, this.#limits, events));
-    activation.#trust.add(listener, ca);
+    const parts = { behind, limits: this.#limits, events: this.#events, log: this.#log };
+    const listener = await this.#open(() => listenShared(options, parts));
+    activation.#trust.add(listener, [options.ca]);
     return { port: listener.port };
   }
 

@@ -1,76 +1,107 @@
+import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { isControllerUsername } from '@mqtt2go/access';
-import { toPem, verifyChain } from '@mqtt2go/pki';
+import { issuesNoAuthorities } from '@mqtt2go/pki';
+import type { BrokerLimits } from '../broker-limits.js';
+import type { Log } from '../log.js';
 import type { Arrival } from './arrival.js';
+import { type Listener, type ListenerEvents, listenTls, type ServerIdentity } from './listeners.js';
 import { type FirstPacketLimits, peekConnect } from './first-packet.js';
 
-/** One of the two brokers behind a port. */
-export interface Behind {
-  readonly serve: (connection: Duplex, arrival: Arrival) => void;
-  /** PEM: the CAs whose certificates belong to it. */
-  readonly authorities: () => readonly string[];
-}
+type Serve = (connection: Duplex, arrival: Arrival) => void;
 
-export interface SharedPortOptions {
-  readonly home: Behind & { readonly hasController: (username: string) => boolean };
-  readonly activation: Behind;
-  readonly firstPacket: FirstPacketLimits;
+/** The two brokers behind a port. */
+export interface Behind {
+  readonly home: { readonly serve: Serve; readonly hasController: (username: string) => boolean };
+  readonly activation: { readonly serve: Serve };
 }
 
 /**
- * Tells the clients of one port apart, after the TLS handshake. By the certificate, where there is one: that of the
- * platform belongs to the home's broker, that of a manufacturer to the activation broker. Else by the user name of the
- * CONNECT: a controller's belongs to the home's broker, any other to the activation broker. Each broker then decides by
- * itself who comes in.
+ * Opens the one port of two brokers. Of the trust anchors that it is given while it runs, it takes CAs with the path
+ * length 0 only, see {@link SharedPort}. @throws Mqtt2goError `port_in_use`
+ */
+export async function listenShared(
+  options: ServerIdentity & { readonly ca: string },
+  { behind, limits, events, log }: { behind: Behind; limits: BrokerLimits; events: ListenerEvents; log: Log },
+): Promise<Listener> {
+  const port = new SharedPort(behind, { maxBytes: limits.maxConnectPacketBytes, timeoutMs: limits.connectTimeoutMs });
+  const tls = { ...options, clientCertificates: 'optional' } as const;
+  const listener = await listenTls('tls', tls, limits, { ...events, connected: port.receive });
+  return {
+    ...listener,
+    setTrustAnchors: (all) => {
+      const others = all.filter((certificate) => certificate !== options.ca);
+      const taken = others.filter(issuesNoAuthorities);
+      if (taken.length < others.length) {
+        log.warn(
+          { count: others.length - taken.length },
+          'CAs of manufacturers that could have CAs below them are not trusted on a port that they share with the home',
+        );
+      }
+      port.manufacturers = taken.map((certificate) => new X509Certificate(certificate));
+      listener.setTrustAnchors([options.ca, ...taken]);
+    },
+  };
+}
+
+/**
+ * Tells the clients of one port apart, after the TLS handshake. By the certificate, where there is one: that of a
+ * manufacturer belongs to the activation broker, any other that TLS trusts to the home's broker. Else by the user name of
+ * the CONNECT: a controller's belongs to the home's broker, any other to the activation broker. Each broker then decides
+ * by itself who comes in.
  */
 export class SharedPort {
-  constructor(private readonly options: SharedPortOptions) {}
+  /** TLS trusts no CA below these. */
+  manufacturers: readonly X509Certificate[] = [];
 
-  readonly receive = (connection: Duplex, arrival: Arrival): void => {
-    void this.#pass(connection, arrival);
+  constructor(
+    private readonly behind: Behind,
+    private readonly firstPacket: FirstPacketLimits,
+  ) {}
+
+  readonly receive: Serve = (connection, arrival) => {
+    if (arrival.certificate === undefined) void this.#byUsername(connection, arrival);
+    else this.#byCertificate(connection, arrival);
   };
 
-  async #pass(connection: Duplex, arrival: Arrival): Promise<void> {
-    const { home, activation } = this.options;
-    if (arrival.certificate !== undefined) return this.#byCertificate(connection, arrival);
-    const packet = await peekConnect(connection, this.options.firstPacket);
-    const username = packet?.username;
+  async #byUsername(connection: Duplex, arrival: Arrival): Promise<void> {
+    const { home, activation } = this.behind;
+    const username = (await peekConnect(connection, this.firstPacket))?.username;
     const isController = username === undefined || isControllerUsername(username) || home.hasController(username);
     (isController ? home : activation).serve(connection, arrival);
   }
 
   /**
-   * TLS trusts both kinds here and does not say by which CA, so that the chain is proved once more: what Node.js shows of it
-   * is matched by names. A certificate that is neither's is refused by the home's broker.
+   * TLS trusts both kinds here, and Node.js does not tell a server by which CA. A manufacturer issues its devices'
+   * certificates itself (its CA has the path length 0), so that these bear its name: one that does, and is not of its key,
+   * comes by a CA that has given itself the manufacturer's name, and is nobody's.
    */
   #byCertificate(connection: Duplex, arrival: Arrival): void {
-    const { home, activation } = this.options;
+    const { home, activation } = this.behind;
     const { certificate } = arrival;
-    if (certificate === undefined || certificate.distrust !== undefined) return home.serve(connection, arrival);
-    const presented = presentedChain(connection);
-    if (isOf(presented, home.authorities())) return home.serve(connection, arrival);
-    if (isOf(presented, activation.authorities())) return activation.serve(connection, arrival);
-    home.serve(connection, { ...arrival, certificate: { ...certificate, distrust: 'no chain to one kind of CA' } });
+    const leaf = connection instanceof TLSSocket ? connection.getPeerX509Certificate() : undefined;
+    if (certificate === undefined || leaf === undefined || certificate.distrust !== undefined) {
+      return home.serve(connection, arrival);
+    }
+    const namesakes = this.manufacturers.filter(({ subject }) => sameName(subject, leaf.issuer));
+    if (namesakes.length === 0) return home.serve(connection, arrival);
+    if (namesakes.some((manufacturer) => leaf.checkIssued(manufacturer) && leaf.verify(manufacturer.publicKey))) {
+      return activation.serve(connection, arrival);
+    }
+    home.serve(connection, { ...arrival, certificate: { ...certificate, distrust: 'issued under a name of another' } });
   }
 }
 
-/** PEM: the client's certificate and what it showed of the chain. */
-function presentedChain(connection: Duplex): readonly string[] {
-  const found: string[] = [];
-  const seen = new Set<string>();
-  let next = connection instanceof TLSSocket ? connection.getPeerCertificate(true) : undefined;
-  // The last one is its own issuer.
-  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
-    seen.add(next.fingerprint256);
-    found.push(toPem('CERTIFICATE', next.raw));
-    next = next.issuerCertificate;
-  }
-  return found;
+/** As OpenSSL compares names: without regard to case and to how much white space there is. */
+function sameName(one: string, other: string): boolean {
+  return plain(one) === plain(other);
 }
 
-/** The dates are TLS' business, and the broker's own. */
-function isOf([certificate, ...chain]: readonly string[], trustAnchors: readonly string[]): boolean {
-  if (certificate === undefined) return false;
-  return verifyChain({ certificate, chain, trustAnchors, nowMs: undefined, purpose: 'client' }).valid;
+function plain(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^\S\n]+/g, ' ')
+    .replaceAll(/ ?(=|\n|\+) ?/g, '$1')
+    .trim();
 }
