@@ -9,7 +9,9 @@ export function withArguments(args: readonly string[], env: Environment): Enviro
   const command = new Command('npm start --')
     .description('The MQTT2GO platform in one process. All settings are variables: docs/operations.md.')
     .addOption(
-      new Option('--profile <name>', `${profileExpectation} (MQTT2GO_PROFILE)`).choices(profiles.map(({ name }) => name)),
+      new Option('--profile <name>', `${profileExpectation} (MQTT2GO_PROFILE)`).choices(
+        profiles.map(({ name }) => name),
+      ),
     )
     .allowExcessArguments(false)
     .parse([...args], { from: 'user' });

@@ -29,7 +29,11 @@ export function readyPanel(content: PanelContent, isTerminal: boolean): string {
     '',
     `  ${green('●')} ${bold('MQTT2GO is ready')} ${dim(`in ${(content.readyMs / 1000).toFixed(1)} s · ${content.profile}`)}`,
     '',
-    row('Home broker', `mqtts://${host}:${ports.home}`, ports.discovery ? 'devices, apps' : 'devices, new ones too, apps'),
+    row(
+      'Home broker',
+      `mqtts://${host}:${ports.home}`,
+      ports.discovery ? 'devices, apps' : 'devices, new ones too, apps',
+    ),
     row('', `wss://${host}:${ports.homeWss}`, 'web apps'),
     ...(ports.discovery === undefined
       ? []

@@ -79,7 +79,7 @@ const rogue = async (pathLength: number | undefined, below: { commonName: string
   const keys = await generateKeys();
   const nowMs = Date.now();
   const validityMs = 86_400_000;
-  const root = await Authority.createRoot({
+  const root = Authority.createRoot({
     commonName: 'Rogue Devices',
     keys,
     nowMs,
