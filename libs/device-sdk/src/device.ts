@@ -11,6 +11,7 @@ import { liveAtHome } from './home/home-life.js';
 import type { BackOff } from './retrying.js';
 import type { DeviceIdentity } from './store/device-identity.js';
 import type { DevicePhase, DeviceStore } from './store/device-store.js';
+import type { WifiCredentials } from './wire.js';
 
 /** How patient a device is; milliseconds. */
 export interface DeviceTimes {
@@ -38,6 +39,11 @@ export interface DeviceOptions {
   readonly times?: Partial<DeviceTimes>;
   /** Unix time in milliseconds, for the timestamps of its messages. */
   readonly now?: () => number;
+  /**
+   * For a device that is on the guest network: it asks the gateway for the home's Wi-Fi, keeps it and joins it. Called once
+   * in an activation; not at all where the gateway does not tell it.
+   */
+  readonly joinWifi?: (wifi: WifiCredentials) => Promise<void> | void;
   /** How the addresses of hosts are found; by the system's resolver by default. */
   readonly lookup?: LookupFunction;
 }
@@ -55,6 +61,7 @@ export class Device extends EventEmitter<DeviceEvents> {
   readonly #appliance: Appliance;
   readonly #times: DeviceTimes;
   readonly #now: () => number;
+  readonly #joinWifi: DeviceOptions['joinWifi'];
   readonly #lookup: LookupFunction | undefined;
   #stopping: AbortController | undefined;
   #running: Promise<void> | undefined;
@@ -66,6 +73,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#appliance = options.appliance ?? new SwitchAppliance();
     this.#times = { ...defaultTimes, ...options.times };
     this.#now = options.now ?? Date.now;
+    this.#joinWifi = options.joinWifi;
     this.#lookup = options.lookup;
   }
 
@@ -112,7 +120,12 @@ export class Device extends EventEmitter<DeviceEvents> {
     for (;;) {
       if (!joined) {
         await activate(
-          { ...this.#common(identity), finder: this.#finder, answerTimeoutMs: this.#times.answerTimeoutMs },
+          {
+            ...this.#common(identity),
+            finder: this.#finder,
+            answerTimeoutMs: this.#times.answerTimeoutMs,
+            joinWifi: this.#joinWifi,
+          },
           signal,
         );
         this.emit('phase', 'joined');

@@ -5,6 +5,7 @@ export { ConnectionProblem, type ConnectionProblemKind } from './connection/conn
 export * from './device.js';
 export * from './device-events.js';
 export type { BackOff } from './retrying.js';
+export type { WifiCredentials } from './wire.js';
 export * from './store/device-identity.js';
 export * from './store/device-store.js';
 export * from './store/folder-device-store.js';
