@@ -11,6 +11,7 @@ import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
+import { removeWifiCommand, setWifiCommand, showWifiCommand } from './wifi/wifi-commands.js';
 
 type Define<A extends unknown[]> = (
   command: Command,
@@ -70,6 +71,10 @@ export function createProgram(surroundings: Surroundings): Command {
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
   add(device, 'fleet', fleetCommand);
+  const wifi = program.command('wifi').description("the home's Wi-Fi, for a gateway in the house");
+  add(wifi, 'set', setWifiCommand);
+  add(wifi, 'show', showWifiCommand);
+  add(wifi, 'remove', removeWifiCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);
