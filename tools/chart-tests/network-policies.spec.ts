@@ -88,7 +88,7 @@ describe('network policies', () => {
       ['certificate-authority', 'discovery', 'provisioning', 'topic-generator'].map((name) => `${name}:8886`),
     );
     expect(ingress(services, 'initialise')).toEqual([]);
-    expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884', '*:8885']));
+    expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884']));
     expect(ingress(gateway, 'postgresql')).toEqual(['gateway:5432']);
   });
 
