@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer, TLSSocket } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
 import { z } from 'zod';
 
@@ -22,7 +22,9 @@ export interface StandInBroker {
   bytes: number;
   /** A test's say in who may subscribe; all may by default. */
   maySubscribe: (topic: string, clientId: string) => boolean;
-  mayConnect: (clientId: string) => boolean;
+  /** Of each client that came as far as CONNECT: the serial number of its certificate. */
+  readonly serialNumbers: string[];
+  mayConnect: (clientId: string, serialNumber: string) => boolean;
   /** Answers a message; what it gives is published on the same topic. */
   answer: (message: SeenMessage) => object | undefined | Promise<object | undefined>;
   publish(topic: string, message: object): Promise<void>;
@@ -74,6 +76,7 @@ export async function startStandInBroker(tls: {
     aedes,
     seen: [],
     wanted: [],
+    serialNumbers: [],
     connects: 0,
     bytes: 0,
     maySubscribe: () => true,
@@ -91,7 +94,9 @@ export async function startStandInBroker(tls: {
   };
   aedes.authenticate = (client, _username, _password, done) => {
     broker.connects++;
-    if (broker.mayConnect(client.id)) done(null, true);
+    const serialNumber = serialNumberOf(client.conn);
+    broker.serialNumbers.push(serialNumber);
+    if (broker.mayConnect(client.id, serialNumber)) done(null, true);
     else done(Object.assign(new Error('refused'), { returnCode: 5 }), false);
   };
   aedes.authorizeSubscribe = (client, subscription, done) => {
@@ -107,6 +112,10 @@ export async function startStandInBroker(tls: {
     void Promise.resolve(broker.answer(message)).then((answer) => answer && publish(packet.topic, answer));
   });
   return broker;
+}
+
+function serialNumberOf(connection: unknown): string {
+  return connection instanceof TLSSocket ? connection.getPeerCertificate().serialNumber : '';
 }
 
 function addressOf(address: AddressInfo | string | null): AddressInfo {
