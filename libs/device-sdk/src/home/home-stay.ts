@@ -133,7 +133,8 @@ export class HomeStay {
 
   async #answered(payload: Uint8Array): Promise<void> {
     const answer = readHomeAnswer(payload);
-    switch (answer?.kind) {
+    if (answer === undefined) return;
+    switch (answer.kind) {
       case 'topics':
         await this.#assigned(answer);
         await this.#renewal.served(answer.unixMs);

@@ -30,7 +30,6 @@ export class Renewal {
   #toConfirm: boolean;
   #requestedKey: string | undefined;
   #sendsRequest: boolean;
-  /** Nothing is asked for while something else is to be tried. */
   #isAsking = false;
 
   /** @param publish on the device's own topic; it rejects when the connection is gone */
@@ -94,7 +93,7 @@ export class Renewal {
       }
       return false;
     }
-    if (!this.#isAsking || this.#toConfirm) return false;
+    if (!this.#isAsking || this.#toConfirm || (await store.state()).next !== undefined) return false;
     await store.saveNext({ certificate: checked, renewal: true });
     clearTimeout(this.#timer);
     onNotice({ kind: 'renewing', direction: 'local', what: 'the next certificate is checked and stored; tries it' });
@@ -124,8 +123,14 @@ export class Renewal {
     if (nowMs === undefined) return;
     const waitMs = renewAtMs(this.#details) - nowMs;
     clearTimeout(this.#timer);
-    if (waitMs <= 0) await this.#ask();
+    if (waitMs <= 0) await this.#askUnlessTrying();
     else this.#timer = this.#later(Math.min(waitMs, longestWaitMs));
+  }
+
+  /** What is to be tried may be the next certificate already, and would be given up for another. */
+  async #askUnlessTrying(): Promise<void> {
+    if ((await this.#deps.store.state()).next === undefined) await this.#ask();
+    else this.#again();
   }
 
   #later(ms: number): NodeJS.Timeout {

@@ -33,11 +33,10 @@ export interface StandInBroker {
 }
 
 /** A real broker over TLS with client certificates, which does what a test tells it; for tests only. */
-export async function startStandInBroker(tls: {
-  cert: string;
-  key: string;
-  clientCa: string[];
-}): Promise<StandInBroker> {
+export async function startStandInBroker(
+  tls: { cert: string; key: string; clientCa: string[] },
+  port = 0,
+): Promise<StandInBroker> {
   const aedes = await Aedes.createBroker();
   const sockets = new Set<TLSSocket>();
   const server = createServer(
@@ -56,7 +55,7 @@ export async function startStandInBroker(tls: {
     },
   );
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
 
   const publish = (topic: string, message: object): Promise<void> =>
     new Promise((resolve, reject) => {
