@@ -5,6 +5,7 @@ export { DeviceClock } from './clock.js';
 export { ConnectionProblem, type ConnectionProblemKind } from './connection/connection-problem.js';
 export * from './device.js';
 export * from './device-events.js';
+export { renewAtMs } from './home/renewal.js';
 export { type BackOff, waitMs } from './retrying.js';
 export * from './store/device-identity.js';
 export * from './store/device-store.js';
