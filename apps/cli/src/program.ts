@@ -7,6 +7,7 @@ import { credentialsCommand } from './controller/credentials-command.js';
 import { demoCommand } from './demo/demo-command.js';
 import { fleetCommand } from './device/fleet-command.js';
 import { runCommand } from './device/run-command.js';
+import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
@@ -69,6 +70,7 @@ export function createProgram(surroundings: Surroundings): Command {
   add(controller, 'add', addCommand);
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
+  add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
