@@ -1,0 +1,59 @@
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { type ChainPurpose, verifyChain } from './chain.js';
+
+export interface PeerRequest {
+  /** PEM of the CAs that are trusted. */
+  readonly trustAnchors: readonly string[];
+  readonly purpose: Exclude<ChainPurpose, 'any'>;
+  /** Unix time in milliseconds. */
+  readonly nowMs: number;
+}
+
+/** OpenSSL's words for dates that do not fit the system's clock. */
+const faultsOfDates = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
+const words = {
+  unreadable: 'CERT_REJECTED',
+  no_trusted_issuer: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  not_yet_valid: 'CERT_NOT_YET_VALID',
+  expired: 'CERT_HAS_EXPIRED',
+  wrong_purpose: 'INVALID_PURPOSE',
+  unknown_critical_extension: 'UNHANDLED_CRITICAL_EXTENSION',
+} as const;
+const longestChain = 5;
+
+/**
+ * Why the other side's certificate is not to be trusted, in OpenSSL's words; undefined if it is, or if there is none. OpenSSL
+ * looks at dates by the system's clock, and with a fault of dates says nothing of any other: then, and only then, the whole
+ * chain is judged anew, by `nowMs`. The handshake is to be one with `rejectUnauthorized: false`, and has to be over. Whether the
+ * certificate names the right host is not looked at.
+ */
+export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: PeerRequest): string | undefined {
+  if (socket.authorized) return undefined;
+  // Typed as an Error; on the server's side it is the error's code.
+  const error: unknown = socket.authorizationError;
+  const fault = error instanceof Error && 'code' in error ? String(error.code) : String(error ?? 'not authorized');
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined || !faultsOfDates.has(fault)) return fault;
+  const verdict = verifyChain({
+    certificate: leaf.toString(),
+    chain: chainOf(leaf),
+    trustAnchors,
+    nowMs,
+    purpose,
+  });
+  return verdict.valid ? undefined : words[verdict.reason];
+}
+
+/** What the other side has sent besides its own certificate, and the CA that Node.js has found above it. */
+function chainOf(leaf: X509Certificate): string[] {
+  const chain: string[] = [];
+  let issuer = leaf.issuerCertificate;
+  while (issuer !== undefined && chain.length < longestChain) {
+    const pem = issuer.toString();
+    if (chain.includes(pem)) break;
+    chain.push(pem);
+    issuer = issuer.issuerCertificate;
+  }
+  return chain;
+}
