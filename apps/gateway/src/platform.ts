@@ -11,7 +11,7 @@ import {
 import { startDiscovery } from '@mqtt2go/discovery';
 import { startFederation } from '@mqtt2go/federation';
 import { readOrCreateKeyFile } from '@mqtt2go/pki';
-import { type Clock, SystemClock } from '@mqtt2go/ports';
+import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
@@ -19,6 +19,7 @@ import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
 import { Brokers } from './brokers.js';
+import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
 import { gatewayHandle } from './gateway-handle.js';
@@ -66,13 +67,15 @@ export async function startPlatform(
 async function start(
   given: PlatformConfig,
   log: Logger,
-  { clock = new SystemClock(), onPersisted }: PlatformOptions,
+  options: PlatformOptions,
   parts: { stop(): Promise<unknown> }[],
 ): Promise<Omit<Platform, 'stop'>> {
   const folder = await DataFolder.open(given.dataDir, (error) =>
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
+  const keeper = await ClockKeeper.open(folder.path, log);
+  const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
 
@@ -95,7 +98,7 @@ async function start(
   parts.push(plugins);
   await plugins.start();
 
-  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins)];
+  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock)];
   const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
     if (!config.services.includes(service)) return;
     const handle = await startService();
@@ -158,7 +161,7 @@ async function start(
       },
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
-      onPersisted,
+      onPersisted: options.onPersisted,
     }),
   );
 
@@ -181,6 +184,8 @@ async function start(
     }),
   );
 
+  await keeper.start();
+  parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
   const operations = await serveOperations(handles, {

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
+import { checkServerIdentity, type Server, type TLSSocket } from 'node:tls';
 import { type ChainPurpose, verifyChain } from './chain.js';
 
 export interface PeerRequest {
@@ -43,6 +43,33 @@ export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: P
     purpose,
   });
   return verdict.valid ? undefined : words[verdict.reason];
+}
+
+/** As {@link peerFault}, of a server that has to be called `host`, a name or an IP address. */
+export function serverFault(socket: TLSSocket, host: string, request: Omit<PeerRequest, 'purpose'>): string | undefined {
+  if (socket.authorized) return undefined;
+  const fault = peerFault(socket, { ...request, purpose: 'server' });
+  // OpenSSL has said nothing of its name either.
+  return fault ?? checkServerIdentity(host, socket.getPeerCertificate())?.message;
+}
+
+const trustedClients = new WeakSet<TLSSocket>();
+
+/**
+ * Ends connections of clients that are not to be trusted, before anything of what they say is read: what
+ * `rejectUnauthorized` would do, for a server that has it off.
+ */
+export function refuseUntrustedClients(server: Server, request: () => Omit<PeerRequest, 'purpose'>): void {
+  server.prependListener('secureConnection', (socket) => {
+    const fault = peerFault(socket, { ...request(), purpose: 'client' });
+    if (fault === undefined) trustedClients.add(socket);
+    else socket.destroy();
+  });
+}
+
+/** Whether {@link refuseUntrustedClients} has let this connection pass. */
+export function isTrustedClient(socket: TLSSocket): boolean {
+  return trustedClients.has(socket);
 }
 
 /** What the other side has sent besides its own certificate, and the CA that Node.js has found above it. */
