@@ -1,6 +1,7 @@
-import type { X509Certificate } from 'node:crypto';
-import { checkServerIdentity, type Server, type TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, Server, TLSSocket } from 'node:tls';
+import { namesAllHosts } from './certificate.js';
 import { type ChainPurpose, verifyChain } from './chain.js';
+import { toPem } from './pem.js';
 
 export interface PeerRequest {
   /** PEM of the CAs that are trusted. */
@@ -33,11 +34,12 @@ export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: P
   // Typed as an Error; on the server's side it is the error's code.
   const error: unknown = socket.authorizationError;
   const fault = error instanceof Error && 'code' in error ? String(error.code) : String(error ?? 'not authorized');
-  const leaf = socket.getPeerX509Certificate();
-  if (leaf === undefined || !faultsOfDates.has(fault)) return fault;
+  if (!faultsOfDates.has(fault)) return fault;
+  const [certificate, ...chain] = shownBy(socket);
+  if (certificate === undefined) return fault;
   const verdict = verifyChain({
-    certificate: leaf.toString(),
-    chain: chainOf(leaf),
+    certificate,
+    chain,
     trustAnchors,
     nowMs,
     purpose,
@@ -49,8 +51,10 @@ export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: P
 export function serverFault(socket: TLSSocket, host: string, request: Omit<PeerRequest, 'purpose'>): string | undefined {
   if (socket.authorized) return undefined;
   const fault = peerFault(socket, { ...request, purpose: 'server' });
+  if (fault !== undefined) return fault;
   // OpenSSL has said nothing of its name either.
-  return fault ?? checkServerIdentity(host, socket.getPeerCertificate())?.message;
+  const [certificate] = shownBy(socket);
+  return certificate && namesAllHosts(certificate, [host]) ? undefined : 'ERR_TLS_CERT_ALTNAME_INVALID';
 }
 
 const trustedClients = new WeakSet<TLSSocket>();
@@ -72,15 +76,20 @@ export function isTrustedClient(socket: TLSSocket): boolean {
   return trustedClients.has(socket);
 }
 
-/** What the other side has sent besides its own certificate, and the CA that Node.js has found above it. */
-function chainOf(leaf: X509Certificate): string[] {
-  const chain: string[] = [];
-  let issuer = leaf.issuerCertificate;
-  while (issuer !== undefined && chain.length < longestChain) {
-    const pem = issuer.toString();
-    if (chain.includes(pem)) break;
-    chain.push(pem);
-    issuer = issuer.issuerCertificate;
+/**
+ * PEM of the other side's certificate and of those that it has sent with it. Not by `getPeerX509Certificate`, which at the
+ * client's end gives another one of them at each call (Node.js 24).
+ */
+function shownBy(socket: TLSSocket): string[] {
+  const shown: string[] = [];
+  // Typed as always there; an empty object without a certificate, null once the socket is gone.
+  let next: Partial<DetailedPeerCertificate> | null | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && shown.length < longestChain) {
+    const pem = toPem('CERTIFICATE', next.raw);
+    // A root is its own issuer.
+    if (shown.includes(pem)) break;
+    shown.push(pem);
+    next = next.issuerCertificate;
   }
-  return chain;
+  return shown;
 }
