@@ -24,6 +24,7 @@ import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
 
 export interface PlatformOptions {
@@ -105,7 +106,12 @@ async function start(
     handles.push(handle);
     parts.push(handle);
   };
-  const common = { log, clock, databaseUrl };
+  const common = {
+    log,
+    clock,
+    databaseUrl,
+    ...(config.memory === 'small' ? { poolSize: smallPoolSize } : {}),
+  };
   await Promise.all([
     run('certificate-authority', () =>
       startCertificateAuthority({ ...common, busLink: brokers.busLink('certificate-authority'), encryptionKey }),

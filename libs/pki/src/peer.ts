@@ -1,4 +1,5 @@
-import type { DetailedPeerCertificate, Server, TLSSocket } from 'node:tls';
+import type { EventEmitter } from 'node:events';
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { namesAllHosts } from './certificate.js';
 import { type ChainPurpose, verifyChain } from './chain.js';
 import { toPem } from './pem.js';
@@ -27,13 +28,13 @@ const longestChain = 5;
  * Why the other side's certificate is not to be trusted, in OpenSSL's words; undefined if it is, or if there is none. OpenSSL
  * looks at dates by the system's clock, and with a fault of dates says nothing of any other: then, and only then, the whole
  * chain is judged anew, by `nowMs`. The handshake is to be one with `rejectUnauthorized: false`, and has to be over. Whether the
- * certificate names the right host is not looked at.
+ * certificate names the right host is not looked at; a CA's name constraints are not either, when dates were at fault.
  */
 export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: PeerRequest): string | undefined {
   if (socket.authorized) return undefined;
-  // Typed as an Error; on the server's side it is the error's code.
+  // Typed as an Error, and the error's code in fact.
   const error: unknown = socket.authorizationError;
-  const fault = error instanceof Error && 'code' in error ? String(error.code) : String(error ?? 'not authorized');
+  const fault = typeof error === 'string' ? error : error instanceof Error ? error.message : 'not authorized';
   if (!faultsOfDates.has(fault)) return fault;
   const [certificate, ...chain] = shownBy(socket);
   if (certificate === undefined) return fault;
@@ -48,7 +49,11 @@ export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: P
 }
 
 /** As {@link peerFault}, of a server that has to be called `host`, a name or an IP address. */
-export function serverFault(socket: TLSSocket, host: string, request: Omit<PeerRequest, 'purpose'>): string | undefined {
+export function serverFault(
+  socket: TLSSocket,
+  host: string,
+  request: Omit<PeerRequest, 'purpose'>,
+): string | undefined {
   if (socket.authorized) return undefined;
   const fault = peerFault(socket, { ...request, purpose: 'server' });
   if (fault !== undefined) return fault;
@@ -63,8 +68,9 @@ const trustedClients = new WeakSet<TLSSocket>();
  * Ends connections of clients that are not to be trusted, before anything of what they say is read: what
  * `rejectUnauthorized` would do, for a server that has it off.
  */
-export function refuseUntrustedClients(server: Server, request: () => Omit<PeerRequest, 'purpose'>): void {
-  server.prependListener('secureConnection', (socket) => {
+export function refuseUntrustedClients(server: EventEmitter, request: () => Omit<PeerRequest, 'purpose'>): void {
+  server.prependListener('secureConnection', (socket: unknown) => {
+    if (!(socket instanceof TLSSocket)) return;
     const fault = peerFault(socket, { ...request(), purpose: 'client' });
     if (fault === undefined) trustedClients.add(socket);
     else socket.destroy();

@@ -24,7 +24,11 @@ describe('the Discovery client', () => {
   });
 
   const clientOf = async (ca: string, limits = {}): Promise<DiscoveryClient> => {
-    return new DiscoveryClient({ url: server.url, ca, ...(await certificates.service('provisioning')) }, new SystemClock(), limits);
+    return new DiscoveryClient(
+      { url: server.url, ca, ...(await certificates.service('provisioning')) },
+      new SystemClock(),
+      limits,
+    );
   };
   const device = (): ActivateDeviceRequest => ({
     device_id: 'device-1',

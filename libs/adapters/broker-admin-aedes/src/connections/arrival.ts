@@ -27,7 +27,10 @@ export interface Arrival {
  * The certificate that the client has proved to hold, or undefined if it showed none.
  * @param distrust why it is not trusted, if it is not
  */
-export function presentedCertificate(socket: TLSSocket, distrust: string | undefined): PresentedCertificate | undefined {
+export function presentedCertificate(
+  socket: TLSSocket,
+  distrust: string | undefined,
+): PresentedCertificate | undefined {
   // Typed as always there; null once the socket is gone, an empty object without a certificate.
   const certificate: PeerCertificate | Record<string, never> | null = socket.getPeerCertificate();
   if (!certificate?.serialNumber) return undefined;
