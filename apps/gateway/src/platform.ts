@@ -10,7 +10,6 @@ import {
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
 import { startFederation } from '@mqtt2go/federation';
-import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
@@ -22,6 +21,7 @@ import { Brokers } from './brokers.js';
 import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
+import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
 import { smallPoolSize } from './small-box.js';
@@ -80,9 +80,7 @@ async function start(
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
 
-  const encryptionKey = config.encryptionKey
-    ? Buffer.from(config.encryptionKey).toString('base64')
-    : await readOrCreateKeyFile(folder.join('secrets', 'encryption.key'));
+  const encryptionKey = await openEncryptionKey(config, folder);
   const database = await openDatabase(config, folder);
   parts.push(database);
   const databaseUrl = database.url;
