@@ -32,7 +32,12 @@ export class DataFolder {
       throw new Mqtt2goError('configuration_invalid', `MQTT2GO_DATA_DIR: ${path} cannot be written.`, { cause });
     }
     const holder = join(path, 'lock.pid');
-    const options = { lockfilePath: join(path, 'lock'), stale: staleAfterMs, update: touchEveryMs, onCompromised: onLost };
+    const options = {
+      lockfilePath: join(path, 'lock'),
+      stale: staleAfterMs,
+      update: touchEveryMs,
+      onCompromised: onLost,
+    };
     const lock = async (): Promise<() => Promise<void>> => lockfile.lock(path, options);
     const release = await lock().catch(async (error: unknown) => {
       if (!isLocked(error)) throw error;

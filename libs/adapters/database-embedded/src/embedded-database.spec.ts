@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@mqtt2go/testing';
@@ -87,16 +87,22 @@ describe('EmbeddedDatabase', () => {
     };
 
     it.each([
-      ['is noise', async (file: string, offset: number) => {
-        const handle = await open(file, 'r+');
-        await handle.write(randomBytes(64 * 1_024), 0, undefined, offset);
-        await handle.close();
-      }],
-      ['is half a page of noise', async (file: string, offset: number) => {
-        const handle = await open(file, 'r+');
-        await handle.write(randomBytes(100), 0, undefined, offset + 7);
-        await handle.close();
-      }],
+      [
+        'is noise',
+        async (file: string, offset: number) => {
+          const handle = await open(file, 'r+');
+          await handle.write(randomBytes(64 * 1_024), 0, undefined, offset);
+          await handle.close();
+        },
+      ],
+      [
+        'is half a page of noise',
+        async (file: string, offset: number) => {
+          const handle = await open(file, 'r+');
+          await handle.write(randomBytes(100), 0, undefined, offset + 7);
+          await handle.close();
+        },
+      ],
       ['is missing', async (file: string, offset: number) => truncate(file, Math.ceil(offset / 8_192) * 8_192)],
     ])('keeps all that was committed when the rest of its log %s', async (_what, spoil) => {
       const first = await start();
@@ -154,10 +160,11 @@ describe('EmbeddedDatabase', () => {
     });
 
     it('makes its cluster anew when that was being made', async () => {
-      await mkdir(folderOf('cluster.new', 'base'), { recursive: true });
-      await writeFile(folderOf('cluster.new', 'PG_VERSION'), '');
+      await mkdir(folderOf('cluster.1a2b3c4d', 'base'), { recursive: true });
+      await writeFile(folderOf('cluster.1a2b3c4d', 'PG_VERSION'), '');
       const { url } = await start();
       expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      expect(await readdir(folderOf())).not.toContain('cluster.1a2b3c4d');
     });
   });
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { SECRET_FILE_MODE, writeFileAtomically } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -95,8 +95,10 @@ async function initialise(folder: string, cluster: string, binaries: Binaries, c
     return renewed;
   }
 
-  const unfinished = `${cluster}.new`;
-  await rm(unfinished, { recursive: true, force: true });
+  // An initdb that a killed predecessor left running still writes to the one that it has begun.
+  const begun = (await readdir(folder)).filter((name) => name.startsWith(`${basename(cluster)}.`));
+  for (const name of begun) await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+  const unfinished = `${cluster}.${randomBytes(4).toString('hex')}`;
   const password = await writePassword(passwordFile, commands);
   const args = ['-D', unfinished, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
   const { code, output } = await commands.run(
