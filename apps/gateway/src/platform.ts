@@ -24,6 +24,7 @@ import { openDatabase } from './database.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { tellServiceManager } from './service-manager.js';
 import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
 
@@ -218,6 +219,13 @@ async function start(
   if (someOutside) await writeServiceEnvironment(folder, { config, databaseUrl });
   await writePlatformFile(folder.path, file);
   parts.push({ stop: () => removePlatformFile(folder.path, process.pid) });
+  const isWell = async (): Promise<boolean> => {
+    const reports = await Promise.all(handles.map((handle) => handle.health()));
+    return !reports.some(({ dependencies }) =>
+      dependencies.some(({ name, status }) => name === 'database' && status === 'down'),
+    );
+  };
+  parts.push({ stop: await tellServiceManager(process.env, isWell, log) });
   return {
     file,
     database: database.description,
