@@ -66,7 +66,7 @@ export class ProvisioningModule {
           useValue: new ProvisioningSettings(log, deps.onPersisted ?? (() => undefined)),
         },
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
-        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
+        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery, deps.clock) },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
         {
           provide: OnboardingMetrics,
