@@ -120,7 +120,7 @@ function unpack(packageName, folder) {
   execFileSync(command, [...first, 'pack', '--silent', '--pack-destination', folder, `${packageName}@${wanted}`], {
     cwd: folder,
   });
-  const [archive] = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  const archive = readdirSync(folder).find((file) => file.endsWith('.tgz'));
   verify(join(folder, archive), packageName);
   execFileSync('tar', ['-xzf', archive], { cwd: folder });
   const unpacked = join(folder, 'package');

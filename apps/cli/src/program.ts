@@ -3,7 +3,7 @@ import { checkpointCommand } from './audit/checkpoint-command.js';
 import { listCommand } from './audit/list-command.js';
 import { verifyCommand } from './audit/verify-command.js';
 import { resetCommand } from './clock/reset-command.js';
-import { showCommand } from './clock/show-command.js';
+import { showClockCommand } from './clock/show-command.js';
 import { addCommand } from './controller/add-command.js';
 import { credentialsCommand } from './controller/credentials-command.js';
 import { demoCommand } from './demo/demo-command.js';
@@ -79,7 +79,7 @@ export function createProgram(surroundings: Surroundings): Command {
   add(audit, 'verify', verifyCommand);
   add(audit, 'checkpoint', checkpointCommand);
   const clock = program.command('clock').description('the time of a platform on a machine whose clock may be wrong');
-  add(clock, 'show', showCommand);
+  add(clock, 'show', showClockCommand);
   add(clock, 'reset', resetCommand);
   return program;
 }

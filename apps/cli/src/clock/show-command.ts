@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Context } from '../terminal/context.js';
 import { pairs } from '../terminal/layout.js';
 
-export function showCommand(command: Command, run: (action: (context: Context) => Promise<void>) => void): void {
+export function showClockCommand(command: Command, run: (action: (context: Context) => Promise<void>) => void): void {
   command.description("the system's time, and the last that the platform has stored");
   run(show);
 }
