@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { readSeconds } from '../terminal/arguments.js';
 import type { Context } from '../terminal/context.js';
-import { duration } from '../terminal/layout.js';
+import { duration, wrapWords } from '../terminal/layout.js';
 import { StepView } from '../terminal/step-view.js';
 
 const options = z.object({
@@ -74,7 +74,10 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
         ? 'Nobody has added the device yet.'
         : `${error.code}: ${error.message}`;
     const event = { event: 'problem', code: error.code, detail: error.message, retry_in_ms: Math.round(retryInMs) };
-    if (words !== waiting) say(event, `      ${yellow(words)} ${dim('Tries again.')}`);
+    if (words !== waiting) {
+      const lines = wrapWords(words, 72).map((line) => `      ${yellow(line)}`);
+      say(event, `${lines.join('\n')} ${dim('Tries again.')}`);
+    }
     waiting = words;
   });
   device.on('active', (topics) => {
