@@ -2,7 +2,7 @@ import { brokerAdvertiserContract } from '@mqtt2go/ports/testing';
 import { afterAll } from 'vitest';
 import { MdnsHouse } from './test-support/mdns-house.js';
 
-afterAll(() => MdnsHouse.removeProgram());
+afterAll(() => MdnsHouse.removePrograms());
 
 brokerAdvertiserContract('MdnsBrokerAdvertiser', async () => {
   const house = await MdnsHouse.open();

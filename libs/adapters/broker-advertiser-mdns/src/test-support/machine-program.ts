@@ -53,7 +53,7 @@ async function obey(line: string): Promise<void> {
       break;
     case 'lookup':
       lookup.lookup(told.name, { all: true, family: told.family ?? 0 }, (error, addresses) =>
-        done({ code: error?.code, addresses }),
+        done(error === null ? { addresses } : { code: error.code }),
       );
   }
 }

@@ -23,6 +23,8 @@ const line = z.object({
   details: z.object({ code: z.string().optional() }).optional(),
   /** An order. */
   done: z.string().optional(),
+  heard: z.base64().optional(),
+  from: z.string().optional(),
   ms: z.number().optional(),
   found: z.object({ host: z.string(), port: z.number() }).optional(),
   several: z.array(z.object({ port: z.number(), addresses })).optional(),
@@ -101,36 +103,44 @@ export class RemoteAdvertiser extends StatefulBrokerAdvertiser {
 
 /** A house with gateways and a device that looks for them. */
 export class MdnsHouse {
-  static #program: Promise<{ file: string; folder: string }> | undefined;
+  static #programs: Promise<string> | undefined;
 
   static async open(): Promise<MdnsHouse> {
-    MdnsHouse.#program ??= bundle();
-    return new MdnsHouse(await HouseNetwork.open(), (await MdnsHouse.#program).file);
+    MdnsHouse.#programs ??= bundle();
+    return new MdnsHouse(await HouseNetwork.open(), await MdnsHouse.#programs);
   }
 
-  static async removeProgram(): Promise<void> {
-    const program = await MdnsHouse.#program;
-    MdnsHouse.#program = undefined;
-    if (program !== undefined) await rm(program.folder, { recursive: true, force: true });
+  static async removePrograms(): Promise<void> {
+    const folder = await MdnsHouse.#programs;
+    MdnsHouse.#programs = undefined;
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 
   #device: MachineProgram | undefined;
 
   private constructor(
     readonly network: HouseNetwork,
-    readonly program: string,
+    private readonly programs: string,
   ) {}
 
   async gateway(options: object = {}, machine?: HouseMachine): Promise<RemoteAdvertiser> {
     const on = machine ?? (await this.network.machine());
-    const program = new MachineProgram(on, this.program, ['gateway', JSON.stringify({ retryMs: 3_000, ...options })]);
-    await program.told.first(1);
-    return new RemoteAdvertiser(program);
+    const given = JSON.stringify({ retryMs: 3_000, ...options });
+    return new RemoteAdvertiser(await this.#run(on, 'machine-program', 'gateway', given));
   }
 
   async device(options: object = {}, machine?: HouseMachine): Promise<MachineProgram> {
     const on = machine ?? (await this.network.machine());
-    const program = new MachineProgram(on, this.program, ['device', JSON.stringify({ timeoutMs: 1_000, ...options })]);
+    return this.#run(on, 'machine-program', 'device', JSON.stringify({ timeoutMs: 1_000, ...options }));
+  }
+
+  async stranger(): Promise<MachineProgram> {
+    const on = await this.network.machine();
+    return this.#run(on, 'stranger-program', on.address);
+  }
+
+  async #run(machine: HouseMachine, name: string, ...args: string[]): Promise<MachineProgram> {
+    const program = new MachineProgram(machine, join(this.programs, `${name}.mjs`), args);
     await program.told.first(1);
     return program;
   }
@@ -151,16 +161,20 @@ export class MdnsHouse {
   }
 }
 
-async function bundle(): Promise<{ file: string; folder: string }> {
+/** @returns the folder with the programs */
+async function bundle(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-mdns-'));
-  const file = join(folder, 'machine.mjs');
+  const source = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
   const build = await rolldown({
-    input: fileURLToPath(new URL('./machine-program.ts', import.meta.url)),
+    input: {
+      'machine-program': source('machine-program'),
+      'stranger-program': source('stranger-program'),
+    },
     platform: 'node',
     resolve: { conditionNames: ['@mqtt2go/source', 'node', 'default'] },
     logLevel: 'silent',
   });
-  await build.write({ file, format: 'esm' });
+  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].mjs' });
   await build.close();
-  return { file, folder };
+  return folder;
 }
