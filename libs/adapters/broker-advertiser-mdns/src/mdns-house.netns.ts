@@ -150,7 +150,7 @@ describe('two gateways', () => {
     expect((await house.find()).found?.port).toBe(18_883);
   });
 
-  it('never are both found, also when the second was alone before their networks met', async () => {
+  it('never are both found, also when the network of the second comes late', async () => {
     const first = await advertised();
     const second = await house.gateway();
     await second.machine.link('down');
@@ -161,6 +161,23 @@ describe('two gateways', () => {
     const { found, several } = await house.find();
     expect({ found, several }).toEqual({ found: { host, port: 8883 }, several: [] });
     expect(first.state.kind).toBe('advertised');
+  });
+
+  it('that both have the name when their networks meet settle it among them', async () => {
+    const first = await advertised();
+    const machine = await house.network.machine();
+    await house.network.plug(machine, false);
+    const second = await house.gateway({}, machine);
+    await second.start(18_883);
+    await isAdvertised(second);
+    await house.network.plug(machine, true);
+    // The first question on the joint network shows each of them the other.
+    await house.find();
+    const loser = await Promise.race([first, second].map(async (gateway) => isTaken(gateway).then(() => gateway)));
+    const winner = loser === first ? second : first;
+    await isAdvertised(winner);
+    const { found, several } = await house.find();
+    expect({ found, several }).toEqual({ found: { host, port: winner === first ? 8883 : 18_883 }, several: [] });
   });
 });
 

@@ -50,6 +50,12 @@ export class HouseNetwork {
     return machine;
   }
 
+  /** Takes a machine's cable out of the switch, or puts it back. The machine does not notice. */
+  async plug(machine: HouseMachine, isIn: boolean): Promise<void> {
+    const port = `port${this.#machines.indexOf(machine) + 1}`;
+    await ip('-n', this.#name, 'link', 'set', port, ...(isIn ? ['master', 'switch'] : ['nomaster']));
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#machines.map((machine) => machine.end()));
     for (const { namespace } of this.#machines.splice(0)) await ip('netns', 'del', namespace);
