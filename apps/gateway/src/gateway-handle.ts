@@ -7,7 +7,7 @@ import type { Brokers } from './brokers.js';
 
 /** What is the gateway's own, for health and metrics: embedded brokers, plugins, the clock, its name in the house's network. */
 export function gatewayHandle(
-  brokers: Brokers,
+  brokers: Pick<Brokers, 'stats'>,
   plugins: PluginHost,
   clock: FloorClock,
   advertiser?: BrokerAdvertiser,
@@ -63,7 +63,7 @@ function requireAll(plugins: PluginHost): void {
   if (plugins.revisions.wires.length === 0) throw new Error('no revision of the standard is loaded');
 }
 
-function requireCopies(brokers: Brokers): void {
+function requireCopies(brokers: Pick<Brokers, 'stats'>): void {
   const empty = brokers.stats().filter(({ broker, isCopyComplete }) => broker !== 'bus' && !isCopyComplete);
   if (empty.length > 0) throw new Error(`not filled yet: ${empty.map(({ broker }) => broker).join(', ')}`);
 }
