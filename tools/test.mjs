@@ -57,10 +57,10 @@ function whatSystemTestsLack() {
 function whatNetworkTestsLack() {
   if (process.platform !== 'linux') return 'network namespaces are Linux’.';
   if (process.getuid() !== 0) return 'network namespaces are made by root only.';
-  const commands = ['ip', 'dbus-daemon', 'avahi-daemon', 'avahi-browse'];
+  const commands = ['ip', 'sysctl', 'dbus-daemon', 'avahi-daemon', 'avahi-browse'];
   const missing = commands.filter((name) => spawnSync('which', [name], { stdio: 'ignore' }).status !== 0);
   if (missing.length > 0)
-    return `there is no ${missing.join(', no ')}. Debian has them in iproute2, dbus, avahi-daemon and avahi-utils.`;
+    return `there is no ${missing.join(', no ')}. Debian has them in iproute2, procps, dbus, avahi-daemon and avahi-utils.`;
   const trial = `m2g-${process.pid}-trial`;
   const { status, stderr } = spawnSync('ip', ['netns', 'add', trial], { encoding: 'utf8' });
   if (status !== 0) return `a network namespace cannot be made: ${stderr.trim()}`;
