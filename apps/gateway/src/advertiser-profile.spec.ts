@@ -44,7 +44,7 @@ describe('another gateway in the house', () => {
       log: silentLogger,
     });
     await plugins.start();
-    onTestFinished(async () => void (await plugins.stop()));
+    onTestFinished(() => plugins.stop());
     const advertiser = new FakeBrokerAdvertiser(network);
     const handle = gatewayHandle(
       { stats: () => [] },

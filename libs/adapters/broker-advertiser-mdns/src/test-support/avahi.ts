@@ -46,8 +46,8 @@ export class AvahiMachine {
     child.stderr?.on('data', () => {
       isBad = true;
     });
-    const [code] = await once(child, 'close');
-    return code === 0 && !isBad ? parts.join('') : undefined;
+    await once(child, 'close');
+    return child.exitCode === 0 && !isBad ? parts.join('') : undefined;
   }
 
   /** One that goes on. */
