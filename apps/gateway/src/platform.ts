@@ -17,6 +17,7 @@ import { Revision1Plugin } from '@mqtt2go/revision-1';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
+import { chooseAdvertiser } from './advertiser-profile.js';
 import { Brokers } from './brokers.js';
 import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
@@ -98,7 +99,8 @@ async function start(
   parts.push(plugins);
   await plugins.start();
 
-  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock)];
+  const advertiser = await chooseAdvertiser(config, log);
+  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock, advertiser)];
   const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
     if (!config.services.includes(service)) return;
     const handle = await startService();
@@ -193,6 +195,11 @@ async function start(
   parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
+  if (advertiser) {
+    // Stopped before the doors close: nobody is sent to a closed one.
+    parts.push(advertiser);
+    await advertiser.start(ports.home);
+  }
   const operations = await serveOperations(handles, {
     host: '127.0.0.1',
     port: ports.health,

@@ -66,6 +66,14 @@ export interface PlatformConfig extends CommonConfig {
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
   readonly bridge: boolean;
+  /** How the local gateway is told in the house's network. */
+  readonly mdns: MdnsConfig;
+}
+
+export interface MdnsConfig {
+  readonly isOn: boolean;
+  /** The only network interfaces on which it is told; undefined: all that it listens on. */
+  readonly interfaces: readonly string[] | undefined;
 }
 
 /** What a service that runs as its own process reads. */
@@ -115,11 +123,20 @@ const commonSettings = {
 const replicaName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 const databaseUrl = url('postgres', 'postgresql');
 
+/** Linux takes no longer ones. */
+const interfaceName = /^[^\s/,]{1,15}$/;
+const interfaceExpectation = 'names of network interfaces, separated by commas, such as eth0,wlan0';
+
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS_INTERFACES: list(interfaceExpectation)
+    .refine((names) => names.length <= 32 && names.every((name) => interfaceName.test(name)))
+    .optional()
+    .describe(interfaceExpectation),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
     'all',
   ]),
@@ -157,6 +174,7 @@ export function loadConfig(env: Environment): PlatformConfig {
     memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
+    mdns: { isOn: settings.MQTT2GO_MDNS === 'on', interfaces: settings.MQTT2GO_MDNS_INTERFACES },
   });
 }
 
