@@ -82,7 +82,7 @@ export class DiscoveryModule {
         },
         {
           provide: ExpirySweep,
-          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, log, sweepIntervalMs),
+          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, clock, log, sweepIntervalMs),
           inject: [WaitingActivations],
         },
         {

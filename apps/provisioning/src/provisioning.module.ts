@@ -31,11 +31,13 @@ import { OnboardingRepository } from './onboarding/onboarding-repository.js';
 import { Onboardings } from './onboarding/onboardings.js';
 import { Recovery } from './onboarding/recovery.js';
 import { ProvisioningRuntime } from './provisioning-runtime.js';
+import { RenewalDesk } from './renewal/renewal-desk.js';
 import { schema } from './schema.js';
 import { ProvisioningSettings } from './settings.js';
 import type { ProvisioningDeps } from './start-provisioning.js';
 import { DeviceTopicsDesk } from './topics/device-topics.js';
 import { HomeBrokers } from './traffic/home-brokers.js';
+import { HomeDesks } from './traffic/home-desks.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
 import { Refusals } from './traffic/refusals.js';
@@ -73,7 +75,8 @@ export class ProvisioningModule {
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
         {
           provide: Announcer,
-          useFactory: (bus: Bus) => (deps.discovery ? new DiscoveryClient(deps.discovery) : new BusAnnouncer(bus)),
+          useFactory: (bus: Bus) =>
+            deps.discovery ? new DiscoveryClient(deps.discovery, deps.clock) : new BusAnnouncer(bus),
           inject: [Bus],
         },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
@@ -113,6 +116,8 @@ export class ProvisioningModule {
         Activation,
         Naming,
         DeviceTopicsDesk,
+        RenewalDesk,
+        HomeDesks,
         HomeReplies,
         Refusals,
         HomeTraffic,

@@ -55,8 +55,10 @@ describe('loadConfig', () => {
       plugins: ['revision-1'],
       log: { level: 'info', format: 'json' },
       services: ['certificate-authority', 'topic-generator', 'discovery', 'provisioning', 'federation'],
+      memory: 'large',
       invitation: undefined,
       bridge: true,
+      mdns: { isOn: true, interfaces: undefined },
     });
   });
 
@@ -98,6 +100,11 @@ describe('loadConfig', () => {
     expect(loadConfig({ MQTT2GO_SERVICES: 'none' }).services).toEqual([]);
   });
 
+  it('takes interfaces on which a local gateway is told', () => {
+    const { mdns } = loadConfig({ MQTT2GO_MDNS: 'off', MQTT2GO_MDNS_INTERFACES: 'eth0, wlan0' });
+    expect(mdns).toEqual({ isOn: false, interfaces: ['eth0', 'wlan0'] });
+  });
+
   it('cannot be changed afterwards', () => {
     const config = loadConfig({});
     expect(Object.isFrozen(config)).toBe(true);
@@ -122,6 +129,11 @@ describe('loadConfig', () => {
     ],
     [{ MQTT2GO_LOG_FORMAT: 'xml' }, "MQTT2GO_LOG_FORMAT is 'xml'; it takes 'json' or 'pretty'"],
     [{ MQTT2GO_PLUGINS: 'a,,b' }, "MQTT2GO_PLUGINS is 'a,,b'; it takes names of plugins, separated by commas"],
+    [{ MQTT2GO_MDNS: 'maybe' }, "MQTT2GO_MDNS is 'maybe'; it takes 'on' or 'off'"],
+    ...['eth0,', '../eth0', 'eth 0', 'a-name-too-long-for-linux'].map((name): [Environment, string] => [
+      { MQTT2GO_MDNS_INTERFACES: name },
+      `MQTT2GO_MDNS_INTERFACES is '${name}'; it takes names of network interfaces, separated by commas, such as eth0,wlan0`,
+    ]),
     [{ MQTT2GO_PROFILE: 'cloud' }, "MQTT2GO_PROFILE is 'cloud'; it takes 'remote-broker' or 'local-gateway'"],
     [
       { MQTT2GO_SERVICES: 'discovery,kitchen' },

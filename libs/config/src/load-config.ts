@@ -63,10 +63,20 @@ export interface PlatformConfig extends CommonConfig {
   readonly services: readonly RunnableService[];
   /** How new devices are let into the Wi-Fi, with a gateway in the house; the plugin's choice when undefined. */
   readonly networkMethod: NetworkMethod | undefined;
+  /** `small`: that it fits on a small box counts for more than what it can do in a second. */
+  readonly memory: 'small' | 'large';
   /** The file by which a gateway enrols at the cloud at its first start. */
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
   readonly bridge: boolean;
+  /** How the local gateway is told in the house's network. */
+  readonly mdns: MdnsConfig;
+}
+
+export interface MdnsConfig {
+  readonly isOn: boolean;
+  /** The only network interfaces on which it is told; undefined: all that it listens on. */
+  readonly interfaces: readonly string[] | undefined;
 }
 
 /** What a service that runs as its own process reads. */
@@ -116,15 +126,25 @@ const commonSettings = {
 const replicaName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 const databaseUrl = url('postgres', 'postgresql');
 
+/** Linux takes no longer ones. */
+const interfaceName = /^[^\s/,]{1,15}$/;
+const interfaceExpectation = 'names of network interfaces, separated by commas, such as eth0,wlan0';
+
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
   MQTT2GO_NETWORK_METHOD: z.enum(['wps', 'guest', 'manual']).optional().describe("'wps', 'guest' or 'manual'"),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS_INTERFACES: list(interfaceExpectation)
+    .refine((names) => names.length <= 32 && names.every((name) => interfaceName.test(name)))
+    .optional()
+    .describe(interfaceExpectation),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
     'all',
   ]),
+  MQTT2GO_MEMORY: z.enum(['small', 'large']).optional().describe("'small' or 'large'"),
 };
 
 const serviceSettings = {
@@ -157,8 +177,10 @@ export function loadConfig(env: Environment): PlatformConfig {
     plugins: settings.MQTT2GO_PLUGINS ?? shared.profile.plugins,
     services: chosenServices(settings.MQTT2GO_SERVICES),
     networkMethod: settings.MQTT2GO_NETWORK_METHOD,
+    memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
+    mdns: { isOn: settings.MQTT2GO_MDNS === 'on', interfaces: settings.MQTT2GO_MDNS_INTERFACES },
   });
 }
 

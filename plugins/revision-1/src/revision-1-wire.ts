@@ -38,6 +38,7 @@ const commandTypes = {
   'activate-device': messages.activateDevice.envelope.names,
   'rename-device': messages.renameDevice.envelope.names,
   'get-device-topics': messages.getDeviceTopics.envelope.names,
+  'renew-certificate': messages.renewCertificate.envelope.names,
   'get-broker-data': messages.getBrokerData.envelope.names,
   'get-credentials': messages.getCredentials.envelope.names,
   'get-wifi-credentials': messages.getWifiCredentials.envelope.names,
@@ -63,7 +64,9 @@ export class Revision1Wire extends RevisionWire {
     if (place) return read(payload, reply, [activateDevice(place, reply), renameDevice(place, reply)]);
 
     const device = (topics.deviceTopics.parse(topic) ?? topics.deviceTopic.parse(topic))?.params;
-    if (device) return read(payload, reply, [getDeviceTopics(device.deviceId, reply)]);
+    if (device) {
+      return read(payload, reply, [getDeviceTopics(device.deviceId, reply), renewCertificate(device.deviceId, reply)]);
+    }
     return unreadable(topic, this.homeFilters);
   }
 
@@ -137,6 +140,23 @@ function getDeviceTopics(deviceId: string, reply: ReplyPath): Command<HomeInboun
     read: (json) => {
       readMessageJson('getDeviceTopics', json);
       return { kind: 'get-device-topics', deviceId, reply };
+    },
+  };
+}
+
+function renewCertificate(deviceId: string, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'renew-certificate',
+    types: commandTypes['renew-certificate'],
+    read: (json) => {
+      const { serial_number: serialNumber, csr } = readMessageJson('renewCertificate', json).value;
+      return {
+        kind: 'renew-certificate',
+        deviceId,
+        ...(serialNumber === undefined ? {} : { serialNumber }),
+        ...(csr === undefined ? {} : { csr }),
+        reply,
+      };
     },
   };
 }
@@ -218,6 +238,8 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
         { ...brokerAddress(message), device_certificate: message.deviceCertificate },
         { nowMs },
       );
+    case 'certificate-renewed':
+      return encodeMessage('certificateRenewed', { device_certificate: message.deviceCertificate }, { nowMs });
     case 'broker-moved':
       return encodeMessage('brokerMoved', brokerAddress(message), { nowMs });
     // Rev 1.2 has an object here, with a user name and password that nobody needs beside the certificate. On this topic

@@ -208,6 +208,22 @@ export class WaitingActivations {
     return count;
   }
 
+  /**
+   * Gives all that wait as much time as they had, when it is another time. The broker has been told when it returns.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async move(byMs: number): Promise<void> {
+    const moved = await this.dataSource.query<{ device_id: string }[]>(
+      `WITH moved AS (
+         UPDATE discovery.waiting_activation SET expires_at = expires_at + $1 * interval '1 millisecond' RETURNING device_id
+       ), remembered AS (
+         UPDATE discovery.withdrawn_activation SET announced_until = announced_until + $1 * interval '1 millisecond'
+       ) SELECT device_id FROM moved`,
+      [byMs],
+    );
+    await this.sync(moved.map((row) => row.device_id));
+  }
+
   /** How many devices wait now. */
   async count(): Promise<number> {
     return this.dataSource

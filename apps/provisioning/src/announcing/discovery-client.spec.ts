@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SystemClock } from '@mqtt2go/ports';
 import type { ActivateDeviceRequest } from '@mqtt2go/protocol';
 import { createTestCertificates, type TestCertificates } from '@mqtt2go/testing';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -23,7 +24,11 @@ describe('the Discovery client', () => {
   });
 
   const clientOf = async (ca: string, limits = {}): Promise<DiscoveryClient> => {
-    return new DiscoveryClient({ url: server.url, ca, ...(await certificates.service('provisioning')) }, limits);
+    return new DiscoveryClient(
+      { url: server.url, ca, ...(await certificates.service('provisioning')) },
+      new SystemClock(),
+      limits,
+    );
   };
   const device = (): ActivateDeviceRequest => ({
     device_id: 'device-1',

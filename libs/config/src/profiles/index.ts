@@ -3,7 +3,7 @@ import { localGateway } from './local-gateway.js';
 import type { Profile } from './profile.js';
 import { remoteBroker } from './remote-broker.js';
 
-export { localGateway, localGatewayHost } from './local-gateway.js';
+export { localGateway } from './local-gateway.js';
 export type { Profile } from './profile.js';
 export { remoteBroker } from './remote-broker.js';
 

@@ -3,9 +3,10 @@ import { type ErrorCode, Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { createPublicKey } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import type { BrokerFinder, FoundBroker } from '../broker-finder.js';
+import type { DeviceClock } from '../clock.js';
 import { SecureSession } from '../connection/secure-session.js';
 import type { DeviceProblem, DeviceStep } from '../device-events.js';
-import { type BackOff, retrying } from '../retrying.js';
+import { type BackOff, isFinal, retrying } from '../retrying.js';
 import type { DeviceIdentity } from '../store/device-identity.js';
 import type { DeviceStore } from '../store/device-store.js';
 import {
@@ -24,7 +25,8 @@ export interface ActivationDeps {
   readonly store: DeviceStore;
   readonly identity: DeviceIdentity;
   readonly finder: BrokerFinder;
-  readonly now: () => number;
+  readonly clock: DeviceClock;
+  readonly random: () => number;
   readonly backOff: BackOff;
   readonly connectTimeoutMs: number;
   readonly lookup: LookupFunction | undefined;
@@ -43,7 +45,7 @@ export interface ActivationDeps {
 export async function activate(deps: ActivationDeps, signal: AbortSignal): Promise<void> {
   const activation = new Activation(deps, signal);
   try {
-    await retrying(() => activation.attempt(), deps.backOff, signal, deps.onProblem);
+    await retrying(() => activation.attempt(), { ...deps, signal, ends: (error) => activation.endsBy(error) });
   } finally {
     await activation.close();
   }
@@ -58,6 +60,8 @@ class Activation {
   #session: SecureSession | undefined;
   #found: FoundBroker | undefined;
   #sendsRequest: boolean;
+  /** Where the attempt went that goes on now or was the last. */
+  #where: FoundBroker['where'] = 'discovery';
 
   constructor(deps: ActivationDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -66,7 +70,22 @@ class Activation {
     this.#sendsRequest = deps.identity.file.key_mode === 'csr';
   }
 
+  /** Whoever answers to MQTT2GO.local may be anybody's: it is passed over for once, and never the end. */
+  endsBy(error: unknown): boolean {
+    return this.#where === 'discovery' && isFinal(error);
+  }
+
   async attempt(): Promise<void> {
+    try {
+      await this.#attempt();
+    } catch (error) {
+      // Nobody adds the device there; somebody may at the other.
+      if (this.#where === 'local') await this.close();
+      throw error;
+    }
+  }
+
+  async #attempt(): Promise<void> {
     const { store, identity, onStep } = this.#deps;
     const session = await this.#connected();
     await session.subscribe([this.#topic]);
@@ -98,14 +117,21 @@ class Activation {
   /** The connection outlives a refused subscription: to ask again on it is cheaper than a new handshake. */
   async #connected(): Promise<SecureSession> {
     if (this.#session?.isOpen) return this.#session;
-    const { finder, identity, onStep, connectTimeoutMs, lookup } = this.#deps;
-    const found = await finder.find(identity.file.discovery, this.#signal);
+    const { finder, identity, onStep, connectTimeoutMs, lookup, clock } = this.#deps;
+    const found = await finder.find(identity.file.discovery, this.#signal, this.#where === 'local');
+    this.#where = found.where;
     this.#found = found;
     const address = `${found.host}:${found.port}`;
     if (found.where === 'local') {
       onStep({ step: 3, direction: 'local', what: `MQTT2GO.local is at ${address}` });
     } else {
-      onStep({ step: 3, direction: 'local', what: 'MQTT2GO.local is not in the local network' });
+      onStep({
+        step: 3,
+        direction: 'local',
+        what: found.passedOver
+          ? 'whoever is MQTT2GO.local does not add it'
+          : 'MQTT2GO.local is not in the local network',
+      });
       onStep({ step: 4, direction: 'local', what: `goes to the Discovery server at ${address}` });
     }
     this.#session = await SecureSession.open(
@@ -116,6 +142,7 @@ class Activation {
         key: identity.key,
         clientId: identity.file.device_id,
         connectTimeoutMs,
+        clock,
         lookup,
         keepaliveSeconds: 30,
       },
@@ -141,28 +168,28 @@ class Activation {
   }
 
   async #exchange(session: SecureSession, key: string | undefined): Promise<BrokerDataAnswer> {
-    const { now, onStep } = this.#deps;
+    const { clock, onStep } = this.#deps;
     const csr = key === undefined ? undefined : this.#request(key);
     const topic = this.#topic;
     if (this.#found?.where !== 'local') {
-      const message = writeGetBrokerData(now(), csr);
+      const message = writeGetBrokerData(clock.own(), csr);
       onStep({ step: 6, direction: 'out', what: 'asks for its broker', topic, message });
       return this.#answerTo(session, topic, message, readBrokerData);
     }
     const { host: brokerHost, port: brokerPort } = this.#found;
-    const message = writeGetCredentials(now(), csr);
+    const message = writeGetCredentials(clock.own(), csr);
     onStep({ step: 6, direction: 'out', what: 'asks the gateway for its certificate', topic, message });
     return { ...(await this.#answerTo(session, topic, message, readCredentials)), brokerHost, brokerPort };
   }
 
   /** What it does not tell, it does not tell the next time: the device stays in the network that it is in. */
   async #askForWifi(session: SecureSession): Promise<void> {
-    const { joinWifi, identity, now, onStep } = this.#deps;
+    const { joinWifi, identity, clock, onStep } = this.#deps;
     if (joinWifi === undefined) return;
     const topic = topics.wifi.build({ activationCode: identity.file.activation_code });
     await session.subscribe([topic]);
     try {
-      const wifi = await this.#answerTo(session, topic, writeGetWifiCredentials(now()), readWifiCredentials);
+      const wifi = await this.#answerTo(session, topic, writeGetWifiCredentials(clock.own()), readWifiCredentials);
       await joinWifi(wifi);
       onStep({ step: 7, direction: 'in', what: `the home's Wi-Fi is ${wifi.ssid}` });
     } catch (error) {
@@ -203,7 +230,7 @@ class Activation {
 }
 
 /** The first report on the topic that answers; the device's own command comes back on it too and is passed over. */
-function firstAnswer<T extends object>({
+export function firstAnswer<T extends object>({
   session,
   topic,
   read,

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { isControllerUsername } from '@mqtt2go/access';
 import { issuesNoAuthorities } from '@mqtt2go/pki';
+import type { Clock } from '@mqtt2go/ports';
 import type { BrokerLimits } from '../broker-limits.js';
 import type { Log } from '../log.js';
 import type { Arrival } from './arrival.js';
@@ -23,11 +24,12 @@ export interface Behind {
  */
 export async function listenShared(
   options: ServerIdentity & { readonly ca: string },
-  { behind, limits, events, log }: { behind: Behind; limits: BrokerLimits; events: ListenerEvents; log: Log },
+  parts: { behind: Behind; limits: BrokerLimits; events: ListenerEvents; clock: Clock; log: Log },
 ): Promise<Listener> {
+  const { behind, limits, events, clock, log } = parts;
   const port = new SharedPort(behind, { maxBytes: limits.maxConnectPacketBytes, timeoutMs: limits.connectTimeoutMs });
   const tls = { ...options, clientCertificates: 'optional' } as const;
-  const listener = await listenTls('tls', tls, limits, { ...events, connected: port.receive });
+  const listener = await listenTls('tls', tls, limits, { ...events, connected: port.receive }, clock);
   return {
     ...listener,
     setTrustAnchors: (all) => {
