@@ -74,11 +74,15 @@ function grants(principal: Principal, broker: BrokerRole, busRequests: readonly 
 }
 
 /** In whatever group: a device's own topics end in its id, so that no two devices share one. */
-function deviceGrants({ id, homeId, gatewayId, deviceType }: DevicePrincipal): Grants {
-  return all([...topicQueries(id), ...topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id })]);
+function deviceGrants({ id, homeId, gatewayId, deviceType, hasMoved }: DevicePrincipal): Grants {
+  const own = topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id });
+  if (hasMoved !== true) return all([...topicQueries(id), ...own]);
+  // What the broker has kept for it is still delivered; nobody can say anything new there.
+  return { ...all(topicQueries(id)), receive: [...topicQueries(id), ...own] };
 }
 
-function controllerGrants({ homeId, gatewayId, role }: ControllerPrincipal): Grants {
+function controllerGrants({ homeId, gatewayId, role, hasMoved }: ControllerPrincipal): Grants {
+  if (hasMoved === true) return all(topics.addDevice.filters({ homeId, gatewayId }));
   switch (role) {
     case 'administrator':
       return {

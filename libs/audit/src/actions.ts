@@ -20,6 +20,7 @@ export const auditActions = {
   'certificate.renewed': 'A device certificate was issued after an earlier one.',
   'certificate.revoked': 'A device certificate was revoked (RFC 5280).',
   'home.created': 'A home was made and placed on a broker.',
+  'home.moving': 'A home took a step of a move to another platform, or from one; the details tell which.',
   'gateway.created': 'A gateway of a home was made.',
   'controller.created': 'A controller account was made.',
   'controller.password-replaced': 'A controller account was given a new password and role.',

@@ -9,6 +9,8 @@ export const errorCodes = {
   invalid_identifier: 'An identifier holds characters other than A-Z a-z 0-9 _ - . or is not 1 to 64 long.',
   unknown_command: 'The command type is not known on this topic.',
   unknown_home: 'No such home or gateway.',
+  home_is_moving: 'The home is moving to another broker; try again when it has arrived.',
+  home_has_moved: 'The home has moved to another broker and is not served here any more.',
   unknown_device: 'No such device.',
   unknown_onboarding: 'No device is being added under this id.',
   device_type_unknown: 'Neither the request nor the factory record tells the type of the device.',

@@ -44,8 +44,8 @@ export class Controllers {
   /**
    * Makes a controller, or gives the one of this name a new role and password (its sessions are closed).
    * Home and gateway exist from then on.
-   * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home; `unavailable` without the
-   * broker
+   * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home; `home_is_moving`,
+   * `home_has_moved`; `unavailable` without the broker
    */
   async create(request: ControllerRequest): Promise<NewController> {
     const { homeId, gatewayId, role, username: name = createName() } = request;
@@ -53,6 +53,7 @@ export class Controllers {
     const password = createPassword();
     const { iterations, salt, hash } = await hashPassword(password);
     await this.dataSource.transaction(async (manager) => {
+      await this.homes.requireChangeable(manager, homeId);
       await this.homes.ensureGateway(manager, homeId, gatewayId);
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (

@@ -1,12 +1,13 @@
 import { auditRow, auditRows, callerActor, insertAudit, insertAuditEach } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
-import { Mqtt2goError } from '@mqtt2go/protocol';
+import { requireChangeable } from '@mqtt2go/moving';
+import { type HomeStandingName, Mqtt2goError } from '@mqtt2go/protocol';
 import type { DataSource, EntityManager } from 'typeorm';
 import { schema } from '../schema.js';
 
 /** Of advisory locks: one home is placed at a time, whichever process does it. */
 const placementLock = 0x686f6d65;
-/** Homes whose broker is remembered; it never changes. */
+/** Homes whose broker is remembered; it never changes while they are here. */
 const capacity = 10_000;
 
 export interface HomesOptions {
@@ -69,10 +70,32 @@ export class Homes {
     return row.broker;
   }
 
-  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
-  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
+  /** The home is gone, and may be placed elsewhere when it comes again. */
+  forget(homeId: string): void {
+    this.known.delete(homeId);
+  }
+
+  /**
+   * Lets no move begin until the transaction of `manager` ends.
+   * @throws Mqtt2goError `home_is_moving`, `home_has_moved`; an unknown home is fine
+   */
+  async requireChangeable(manager: EntityManager, homeId: string): Promise<void> {
+    const [home] = await manager.query<{ standing: HomeStandingName }[]>(
+      'SELECT standing FROM topic_generator.home WHERE home_id = $1 FOR SHARE',
+      [homeId],
+    );
+    if (home !== undefined) requireChangeable(home.standing);
+  }
+
+  /** Makes a home unless it is there, on the broker with the fewest. */
+  async ensureHome(manager: EntityManager, homeId: string): Promise<void> {
     const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
     if (there.length === 0) await this.place(manager, homeId);
+  }
+
+  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
+  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
+    await this.ensureHome(manager, homeId);
     const actor = callerActor(currentCaller(), 'operator');
     await manager.query(
       `WITH made AS (

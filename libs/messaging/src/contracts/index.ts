@@ -1,15 +1,17 @@
 import * as certificateAuthority from './certificate-authority.js';
 import type { Contract } from './contract.js';
 import * as discovery from './discovery.js';
+import * as moving from './moving.js';
 import * as provisioning from './provisioning.js';
 import * as topicGenerator from './topic-generator.js';
 
 export * from './contract.js';
-export { certificateAuthority, discovery, provisioning, topicGenerator };
+export { certificateAuthority, discovery, moving, provisioning, topicGenerator };
+export type { HomeCertificate, HomeController, HomeDevice, HomeOnboarding } from './moving.js';
 export type { FactoryRecord } from './provisioning.js';
 
 /** Every contract on the bus, from which the bus's access is derived. */
-export const contracts: readonly Contract[] = [certificateAuthority, discovery, provisioning, topicGenerator].flatMap(
+export const contracts: readonly Contract[] = [certificateAuthority, discovery, moving, provisioning, topicGenerator].flatMap(
   (module) => Object.values(module).filter(isContract),
 );
 
