@@ -9,6 +9,7 @@ export const programs = Object.freeze({
   provisioning: 'apps/provisioning/src/main.ts',
   'certificate-authority': 'apps/certificate-authority/src/main.ts',
   'topic-generator': 'apps/topic-generator/src/main.ts',
+  federation: 'apps/federation/src/main.ts',
   initialise: 'apps/gateway/src/initialise/main.ts',
   cli: 'apps/cli/src/main.ts',
   bench: 'apps/bench/src/main.ts',

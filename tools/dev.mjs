@@ -15,7 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const services = ['certificate-authority', 'topic-generator', 'discovery', 'provisioning'];
+const services = ['certificate-authority', 'topic-generator', 'discovery', 'provisioning', 'federation'];
 const env = { MQTT2GO_LOG_FORMAT: 'pretty', ...process.env };
 const platformFile = join(resolve(root, env.MQTT2GO_DATA_DIR ?? 'data'), 'platform.json');
 

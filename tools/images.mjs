@@ -28,6 +28,7 @@ const stages = Object.freeze({
   provisioning: 'service',
   'certificate-authority': 'service',
   'topic-generator': 'service',
+  federation: 'service',
   gateway: 'service',
   initialise: 'tool',
   cli: 'tool',

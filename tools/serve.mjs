@@ -24,7 +24,7 @@ if (entry === undefined) {
 }
 
 /** They run at the same time on one machine: each has a health port of its own, after the gateway's 9090. */
-const services = ['discovery', 'provisioning', 'certificate-authority', 'topic-generator'];
+const services = ['discovery', 'provisioning', 'certificate-authority', 'topic-generator', 'federation'];
 const isService = services.includes(name);
 const dataDir = resolve(root, process.env.MQTT2GO_DATA_DIR ?? 'data');
 const servicesEnv = join(dataDir, 'services.env');

@@ -1,17 +1,15 @@
 import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
-import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
+import { createRegistry, earlyProblems, ProblemFilter, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { ActivationMetrics } from './claiming/activation-metrics.js';
 import { ActivationTraffic } from './claiming/activation-traffic.js';
 import { DiscoveryModule } from './discovery.module.js';
-import { earlyProblems } from './rest/early-problems.js';
 import { openApiDocument } from './rest/openapi.js';
-import { ProblemFilter } from './rest/problem-filter.js';
 import { requestValidation } from './rest/request-validation.js';
-import { openApiPath } from './rest/served-paths.js';
+import { methodsOf, openApiPath } from './rest/served-paths.js';
 
 const bodyLimitBytes = 65_536;
 /** From the first byte of a request to the last. */
@@ -104,7 +102,7 @@ export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHand
 function configureRest(app: NestFastifyApplication, log: Logger): void {
   const metrics = app.get(ActivationMetrics);
   app.useGlobalPipes(requestValidation());
-  app.useGlobalFilters(new ProblemFilter(log, (error) => metrics.refused(error.code)));
+  app.useGlobalFilters(new ProblemFilter(log, (error) => metrics.refused(error.code), methodsOf));
   let document: object | undefined;
   app
     .getHttpAdapter()

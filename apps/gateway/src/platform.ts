@@ -9,6 +9,7 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
+import { startFederation } from '@mqtt2go/federation';
 import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import { type Clock, SystemClock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
@@ -161,6 +162,25 @@ async function start(
     }),
   );
 
+  await run('federation', () =>
+    startFederation({
+      ...common,
+      busLink: brokers.busLink('federation'),
+      encryptionKey,
+      cloud:
+        config.profile.homeBroker === 'remote'
+          ? {
+              host: config.bind,
+              port: ports.federation,
+              url: `https://${urlHost(publicHost)}:${ports.federation}`,
+              ca: files.ca,
+              ...files.servers.federation,
+              homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
+            }
+          : undefined,
+    }),
+  );
+
   if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
   const operations = await serveOperations(handles, {
@@ -176,6 +196,7 @@ async function start(
       homeWss: ports.homeWss,
       activation: ports.activation,
       discovery: ports.discovery,
+      ...(config.profile.homeBroker === 'remote' ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,
     },
@@ -194,4 +215,9 @@ async function start(
     failedPlugins: plugins.failed.map(({ error }) => error.message),
     dataDir: folder.path,
   };
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }

@@ -79,6 +79,14 @@ function plannedPorts(config: PlatformConfig): PlannedPort[] {
       host: bind,
       port: ports.discovery,
     });
+  if (services.includes('federation') && config.profile.homeBroker === 'remote')
+    planned.push({
+      name: 'federation',
+      what: 'gateways’ door',
+      variable: 'MQTT2GO_FEDERATION_PORT',
+      host: bind,
+      port: ports.federation,
+    });
   if (services.length < runnableServices.length)
     planned.push(
       {

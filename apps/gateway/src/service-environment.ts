@@ -23,6 +23,7 @@ export async function writeServiceEnvironment(
     MQTT2GO_BIND: config.bind,
     MQTT2GO_HOME_PORT: ports.home,
     MQTT2GO_DISCOVERY_PORT: ports.discovery,
+    MQTT2GO_FEDERATION_PORT: ports.federation,
     MQTT2GO_BUS_URL: `mqtts://127.0.0.1:${ports.bus}`,
     MQTT2GO_HOME_BROKER_URL: `mqtts://127.0.0.1:${ports.homeServices}`,
     MQTT2GO_ACTIVATION_BROKER_URL: `mqtts://127.0.0.1:${ports.activationServices}`,

@@ -43,11 +43,14 @@ describe('loadConfig', () => {
         bus: 8886,
         homeServices: 8887,
         activationServices: 8888,
+        federation: 8889,
       },
       encryptionKey: undefined,
       plugins: ['revision-1'],
       log: { level: 'info', format: 'json' },
-      services: ['certificate-authority', 'topic-generator', 'discovery', 'provisioning'],
+      services: ['certificate-authority', 'topic-generator', 'discovery', 'provisioning', 'federation'],
+      invitation: undefined,
+      bridge: true,
     });
   });
 
@@ -110,7 +113,7 @@ describe('loadConfig', () => {
     ],
     [
       { MQTT2GO_SERVICES: 'discovery,kitchen' },
-      "MQTT2GO_SERVICES is 'discovery,kitchen'; it takes 'all', 'none', or some of certificate-authority, topic-generator, discovery, provisioning",
+      "MQTT2GO_SERVICES is 'discovery,kitchen'; it takes 'all', 'none', or some of certificate-authority, topic-generator, discovery, provisioning, federation",
     ],
   ])('names the variable, what it is and what it takes: %o', (env, line) => {
     expect(refusal(env)).toBe(line);

@@ -8,7 +8,13 @@ import { findProfile, type Profile } from './profiles/index.js';
 import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
 
 /** The services that a gateway process can run itself. */
-export const runnableServices = ['certificate-authority', 'topic-generator', 'discovery', 'provisioning'] as const;
+export const runnableServices = [
+  'certificate-authority',
+  'topic-generator',
+  'discovery',
+  'provisioning',
+  'federation',
+] as const;
 export type RunnableService = (typeof runnableServices)[number];
 
 export interface LogConfig {
@@ -46,12 +52,18 @@ export interface PortConfig {
   readonly bus: number;
   readonly homeServices: number;
   readonly activationServices: number;
+  /** The gateways' door. */
+  readonly federation: number;
 }
 
 /** What the gateway process reads. */
 export interface PlatformConfig extends CommonConfig {
   /** Which services this process runs itself. */
   readonly services: readonly RunnableService[];
+  /** The file by which a gateway enrols at the cloud at its first start. */
+  readonly invitation: string | undefined;
+  /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
+  readonly bridge: boolean;
 }
 
 /** What a service that runs as its own process reads. */
@@ -88,6 +100,7 @@ const commonSettings = {
   MQTT2GO_BUS_PORT: port(8886),
   MQTT2GO_HOME_SERVICES_PORT: port(8887),
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
+  MQTT2GO_FEDERATION_PORT: port(8889),
   ...encryptionKeySettings,
   MQTT2GO_PLUGINS: list('names of plugins, separated by commas').default(['revision-1']),
   MQTT2GO_LOG_LEVEL: z
@@ -103,6 +116,8 @@ const databaseUrl = url('postgres', 'postgresql');
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
+  MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
+  MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
     'all',
   ]),
@@ -135,6 +150,8 @@ export function loadConfig(env: Environment): PlatformConfig {
   return deepFreeze({
     ...common(settings),
     services: chosenServices(settings.MQTT2GO_SERVICES),
+    invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
+    bridge: settings.MQTT2GO_BRIDGE === 'on',
   });
 }
 
@@ -206,6 +223,7 @@ function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATAB
       bus: settings.MQTT2GO_BUS_PORT,
       homeServices: settings.MQTT2GO_HOME_SERVICES_PORT,
       activationServices: settings.MQTT2GO_ACTIVATION_SERVICES_PORT,
+      federation: settings.MQTT2GO_FEDERATION_PORT,
     },
     encryptionKey: readEncryptionKey(settings),
     plugins: settings.MQTT2GO_PLUGINS,

@@ -22,6 +22,8 @@ export const platformFile = z.object({
     activation: port,
     /** Discovery REST, HTTPS. */
     discovery: port,
+    /** The gateways' door, HTTPS; in the cloud. */
+    federation: port.optional(),
     /** The service bus: MQTT over mutual TLS, loopback. */
     bus: port,
     /** Plain HTTP, loopback: health and metrics. */

@@ -11,6 +11,7 @@ import {
   clientPurpose,
   endEntityConstraints,
   keyIdentifier,
+  nameConstraints,
   serverPurpose,
   servicePurpose,
   signatureUsage,
@@ -19,6 +20,7 @@ import {
   uriAltName,
 } from './extensions.js';
 import { type KeyObject, type KeyPair, publicKeyDer, Signer } from './keys.js';
+import { homeOfAuthority, homeUnit, localDomains, localNetworks } from './homes.js';
 import { encodeName, type SubjectName } from './names.js';
 import { joinPem, toPem } from './pem.js';
 import { type CrlEntry, revocationListDer } from './revocation-list.js';
@@ -26,6 +28,7 @@ import { createSerialNumber } from './serial-number.js';
 import {
   BACKDATED_MS,
   DEVICE_VALIDITY_MS,
+  ISSUING_AUTHORITY_VALIDITY_MS,
   NEVER_MS,
   REVOCATION_LIST_VALIDITY_MS,
   SERVER_VALIDITY_MS,
@@ -71,6 +74,19 @@ export interface AuthorityRequest extends Issuance {
   readonly pathLength: number;
 }
 
+/** A CA that a gateway has the key of. */
+export interface GatewayAuthorityRequest extends Issuance {
+  readonly commonName: string;
+  readonly homeId: string;
+  /** `devices`: of one home's devices, and of no servers. `servers`: of servers in houses, and of no clients. */
+  readonly use: 'devices' | 'servers';
+}
+
+export interface GatewayRequest extends Issuance {
+  readonly homeId: string;
+  readonly gatewayId: string;
+}
+
 export interface DeviceRequest extends Issuance {
   readonly deviceId: string;
 }
@@ -91,6 +107,8 @@ export class Authority {
   readonly #subject: Encoded;
   readonly #authorityKey: Encoded;
   readonly #notAfterMs: number;
+  /** Of a gateway's CA: the home that it is confined to. */
+  readonly #home: string | undefined;
 
   /**
    * @param certificate PEM of this CA's certificate
@@ -112,6 +130,7 @@ export class Authority {
     this.#subject = subjectOf(certificate);
     this.#authorityKey = authorityKeyIdentifier(keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey))));
     this.#notAfterMs = parsed.validToDate.getTime();
+    this.#home = homeOfAuthority(certificate);
   }
 
   /** A self-signed CA. */
@@ -145,9 +164,41 @@ export class Authority {
     ]);
   }
 
+  /**
+   * A gateway's CA below this one, confined by what every TLS library of OpenSSL's kind checks: a CA for devices gives no other
+   * subjects than those of its home, a CA for servers no other names than those of a house's own network.
+   */
+  issueGatewayAuthority({ use, homeId, ...request }: GatewayAuthorityRequest): IssuedCertificate {
+    const confinement =
+      use === 'devices'
+        ? [clientPurpose, nameConstraints({ subject: encodeName(homeSubject(homeId)) })]
+        : [serverPurpose, nameConstraints({ domains: localDomains, networks: localNetworks })];
+    return this.#issue(request, { organization, commonName: request.commonName }, ISSUING_AUTHORITY_VALIDITY_MS, [
+      authorityConstraints(0),
+      authorityUsage,
+      ...confinement,
+      uriAltName(`urn:mqtt2go:home:${homeId}`),
+    ]);
+  }
+
+  /** What a gateway shows to its cloud: for client authentication only. Its CN is no device's, for the colon in it. */
+  issueGateway({ homeId, gatewayId, ...request }: GatewayRequest): IssuedCertificate {
+    const commonName = `gateway:${keyIdentifier(Buffer.from(`${homeId}/${gatewayId}`)).toString('hex')}`;
+    return this.#issue(request, { organization, commonName }, SERVER_VALIDITY_MS, [
+      endEntityConstraints,
+      signatureUsage,
+      clientPurpose,
+      uriAltName(`urn:mqtt2go:gateway:${homeId}/${gatewayId}`),
+    ]);
+  }
+
   /** A device's operational certificate: an 802.1AR LDevID, for client authentication only. */
   issueDevice(request: DeviceRequest): IssuedCertificate {
-    const subject = { organization, commonName: request.deviceId, serialNumber: request.deviceId };
+    const subject = {
+      ...(this.#home === undefined ? { organization } : homeSubject(this.#home)),
+      commonName: request.deviceId,
+      serialNumber: request.deviceId,
+    };
     const serialNumber = request.serialNumber ?? createSerialNumber();
     const names = [`urn:mqtt2go:device:${request.deviceId}`, certificateUri('device', request.deviceId, serialNumber)];
     return this.#issue({ ...request, serialNumber }, subject, DEVICE_VALIDITY_MS, deviceExtensions(names));
@@ -233,6 +284,11 @@ export class Authority {
       extensions: [...extensions, subjectKeyIdentifier(keyIdentifier(publicKeyBits(spki))), this.#authorityKey],
     });
   }
+}
+
+/** With what the subject of each device begins whose certificate is from the CA of its home's gateway. */
+function homeSubject(homeId: string): Required<Pick<SubjectName, 'organization' | 'organizationalUnit'>> {
+  return { organization, organizationalUnit: homeUnit(homeId) };
 }
 
 function deviceExtensions(names: readonly string[]): BaseBlock[] {

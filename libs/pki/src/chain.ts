@@ -48,7 +48,7 @@ const understood = new Set([basicConstraints, keyUsage, subjectAltName, extended
 /**
  * Looks for a path from a certificate to a trust anchor and judges it: signatures, dates, CA flags, path lengths, key
  * usage, critical extensions, purpose (RFC 5280 6.1, without policies and name constraints, which are refused when
- * critical). By OpenSSL, which whoever speaks TLS has anyway.
+ * critical and else left to TLS). By OpenSSL, which whoever speaks TLS has anyway.
  */
 export function verifyChain(request: ChainRequest): ChainVerdict {
   let leaf: Link;

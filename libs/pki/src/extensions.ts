@@ -11,11 +11,12 @@ import {
   SubjectAlternativeNameExtension,
 } from '@peculiar/x509';
 import { type BaseBlock, Integer, OctetString } from 'asn1js';
-import { Encoded, implicit, oid, sequence } from './asn1.js';
+import { Encoded, explicit, implicit, oid, sequence } from './asn1.js';
 
 const subjectKeyIdentifierOid = oid('2.5.29.14');
 const subjectAltNameOid = oid('2.5.29.17');
 const crlNumberOid = oid('2.5.29.20');
+const nameConstraintsOid = oid('2.5.29.30');
 
 function extension(type: Encoded, value: BaseBlock): BaseBlock {
   return sequence(type, new OctetString({ valueHex: value.toBER() }));
@@ -74,6 +75,29 @@ export function uriAltName(...uris: readonly string[]): BaseBlock {
 
 export function crlNumber(number: number): BaseBlock {
   return extension(crlNumberOid, Integer.fromBigInt(number));
+}
+
+/** Of the names in what a CA issues, and in what is issued below it. */
+export interface PermittedNames {
+  /** An X.501 name: subjects have to begin with it. */
+  readonly subject?: Encoded;
+  /** DNS names, with all that is below them. */
+  readonly domains?: readonly string[];
+  /** Address and mask of IPv4 or IPv6 networks, in hex. */
+  readonly networks?: readonly string[];
+}
+
+/**
+ * RFC 5280 4.2.1.10, but not critical: OpenSSL minds it all the same, and the TLS of small devices, much of which knows no
+ * name constraints, would else refuse the chain.
+ */
+export function nameConstraints({ subject, domains = [], networks = [] }: PermittedNames): BaseBlock {
+  const names = [
+    ...(subject === undefined ? [] : [explicit(4, subject)]),
+    ...domains.map((domain) => implicit(2, Buffer.from(domain, 'latin1'))),
+    ...networks.map((network) => implicit(7, Buffer.from(network, 'hex'))),
+  ];
+  return extension(nameConstraintsOid, sequence(explicit(0, ...names.map((name) => sequence(name)))));
 }
 
 /** The encoder takes an IPv6 address in hexadecimal groups only, without embedded IPv4: as the URL parser writes it. */

@@ -2,6 +2,8 @@ export {
   Authority,
   type AuthorityRequest,
   type DeviceRequest,
+  type GatewayAuthorityRequest,
+  type GatewayRequest,
   type IssuedCertificate,
   type RootRequest,
   type ServerRequest,
@@ -10,6 +12,7 @@ export * from './certificate.js';
 export * from './chain.js';
 export * from './device-bundle.js';
 export * from './files.js';
+export { homeOfAuthority, homeUnit, isLocalHost } from './homes.js';
 export {
   generateKeys,
   type KeyAlgorithm,

@@ -5,7 +5,7 @@ import { type Encoded, encoded, oid, sequence } from './asn1.js';
 export interface SubjectName {
   readonly organization?: string;
   readonly organizationalUnit?: string;
-  readonly commonName: string;
+  readonly commonName?: string;
   /** 802.1AR: the device's serial number. A PrintableString, so left out where the alphabet does not fit. */
   readonly serialNumber?: string;
 }
@@ -24,7 +24,7 @@ export function encodeName(name: SubjectName): Encoded {
   if (name.organization !== undefined) add(organization, new Utf8String({ value: name.organization }));
   if (name.organizationalUnit !== undefined)
     add(organizationalUnit, new Utf8String({ value: name.organizationalUnit }));
-  add(commonName, new Utf8String({ value: name.commonName }));
+  if (name.commonName !== undefined) add(commonName, new Utf8String({ value: name.commonName }));
   if (name.serialNumber !== undefined && printable.test(name.serialNumber)) {
     add(serialNumber, new PrintableString({ value: name.serialNumber }));
   }

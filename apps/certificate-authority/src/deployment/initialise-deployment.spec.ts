@@ -60,6 +60,8 @@ describe('initialising a deployment', () => {
       'certificate-authority',
       'discovery',
       'discovery',
+      'federation',
+      'federation',
       'home-broker',
       'operator',
       'provisioning',

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ServiceName } from '@mqtt2go/access';
+import { type ServiceName, serviceNames } from '@mqtt2go/access';
 import type { EncryptionKey } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
@@ -24,7 +24,7 @@ export interface DeploymentFiles {
   /** The root that devices carry as `ca.crt`. */
   readonly ca: string;
   readonly servicesCa: string;
-  readonly servers: Readonly<Record<'home-broker' | 'activation-broker' | 'discovery', Identity>>;
+  readonly servers: Readonly<Record<'home-broker' | 'activation-broker' | 'discovery' | 'federation', Identity>>;
   /** `broker` is what the brokers' doors for services show. */
   readonly services: Readonly<Record<ServiceName | 'broker', Identity>>;
 }
@@ -45,34 +45,28 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     issuer.service(name, { folder: join(tlsDir, 'services'), name, hosts });
 
   await issuer.writeAuthorities(tlsDir);
-  // All at once, because one after the other would wait for the disk eighteen times.
-  const [homeBroker, activationBroker, discoveryServer, discovery, provisioning, authority, topics, operator, broker] =
-    await Promise.all([
-      keepServer('home-broker'),
-      keepServer('activation-broker'),
-      keepServer('discovery'),
-      keepService('discovery'),
-      keepService('provisioning'),
-      keepService('certificate-authority'),
-      keepService('topic-generator'),
-      keepService('operator'),
-      keepService('broker'),
-    ]);
+  // All at once, because one after the other would wait for the disk many times.
+  const [servers, services] = await Promise.all([
+    keepAll(['home-broker', 'activation-broker', 'discovery', 'federation'], keepServer),
+    keepAll([...serviceNames, 'broker'], keepService),
+  ]);
   const { issued, ca, servicesCa } = issuer;
   if (issued.length > 0) log.info({ certificates: issued, hosts }, 'certificates were issued');
   return {
     ca,
     servicesCa,
-    servers: { 'home-broker': homeBroker, 'activation-broker': activationBroker, discovery: discoveryServer },
-    services: {
-      discovery,
-      provisioning,
-      'certificate-authority': authority,
-      'topic-generator': topics,
-      operator,
-      broker,
-    },
+    servers,
+    services,
   };
+}
+
+async function keepAll<N extends string>(
+  names: readonly N[],
+  keep: (name: N) => Promise<Identity>,
+): Promise<Record<N, Identity>> {
+  const identities = await Promise.all(names.map(async (name) => [name, await keep(name)] as const));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one entry per name
+  return Object.fromEntries(identities) as Record<N, Identity>;
 }
 
 /** What the servers' certificates have to name: all that they may be called by on this machine, and from outside. */

@@ -20,6 +20,7 @@ const portVariables = [
   'BUS',
   'HOME_SERVICES',
   'ACTIVATION_SERVICES',
+  'FEDERATION',
 ];
 
 /** A platform of its own, in a temporary data folder on free ports, that goes when it is not needed any more. */

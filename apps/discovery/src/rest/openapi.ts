@@ -1,8 +1,8 @@
 import { problemDetails } from '@mqtt2go/protocol';
+import { problemContentType } from '@mqtt2go/runtime';
 import type { INestApplication } from '@nestjs/common';
 import { type ApiResponseOptions, DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
-import { problemContentType } from './problem.js';
 
 const problemSchema = 'Problem';
 

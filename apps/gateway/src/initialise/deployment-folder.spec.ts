@@ -86,6 +86,8 @@ describe('a deployment', () => {
       'services/certificate-authority/services/certificate-authority.key',
       'services/discovery/discovery.key',
       'services/discovery/services/discovery.key',
+      'services/federation/federation.key',
+      'services/federation/services/federation.key',
       'services/provisioning/services/provisioning.key',
       'services/topic-generator/services/topic-generator.key',
     ]);

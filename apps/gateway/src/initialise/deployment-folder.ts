@@ -100,9 +100,10 @@ async function writeService(
   await issuer.writeAuthorities(folder);
   const hosts = nameableHosts([service, ...loopback]);
   await issuer.service(service, { folder: join(folder, 'services'), name: service, hosts });
-  if (service !== 'discovery') return;
-  const reached = nameableHosts([hostOf(config.discoveryUrl), config.publicHost, ...hosts]);
-  await issuer.server({ folder, name: 'discovery', hosts: reached });
+  if (service !== 'discovery' && service !== 'federation') return;
+  const told = service === 'discovery' ? [hostOf(config.discoveryUrl)] : [];
+  const reached = nameableHosts([...told, config.publicHost, ...hosts]);
+  await issuer.server({ folder, name: service, hosts: reached });
 }
 
 /** The folder is what the broker sees as /mosquitto/config. */

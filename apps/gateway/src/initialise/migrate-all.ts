@@ -1,4 +1,5 @@
 import { migrateDiscovery } from '@mqtt2go/discovery';
+import { migrateFederation } from '@mqtt2go/federation';
 import { migrateProvisioning } from '@mqtt2go/provisioning';
 import { migrateTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
@@ -9,5 +10,10 @@ import type { Logger } from 'pino';
  * @throws Mqtt2goError `unavailable` without the database
  */
 export async function migrateAll(database: { databaseUrl: string; log: Logger }): Promise<void> {
-  await Promise.all([migrateDiscovery(database), migrateProvisioning(database), migrateTopicGenerator(database)]);
+  await Promise.all([
+    migrateDiscovery(database),
+    migrateFederation(database),
+    migrateProvisioning(database),
+    migrateTopicGenerator(database),
+  ]);
 }

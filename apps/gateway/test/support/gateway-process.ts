@@ -29,6 +29,7 @@ export const gatewayPorts = [
   'BUS',
   'HOME_SERVICES',
   'ACTIVATION_SERVICES',
+  'FEDERATION',
 ];
 
 /**

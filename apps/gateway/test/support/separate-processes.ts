@@ -17,7 +17,7 @@ export interface Readiness {
   readonly dependencies: Readonly<Record<string, { status: string; reason?: string }>>;
 }
 
-/** The platform in five processes: brokers and database in one, each service in one of its own. */
+/** The platform in six processes: brokers and database in one, each service in one of its own. */
 export class SeparateProcesses implements Doors {
   readonly services = new Map<RunnableService, Program>();
   infrastructure: Program | undefined;
@@ -41,6 +41,7 @@ export class SeparateProcesses implements Doors {
       'topic-generator': port('topic-generator'),
       discovery: port('discovery'),
       provisioning: port('provisioning'),
+      federation: port('federation'),
     };
     return new SeparateProcesses(dataDir, ports, healthPorts, await createManufacturer('Acme'));
   }
@@ -74,7 +75,7 @@ export class SeparateProcesses implements Doors {
     return program;
   }
 
-  /** Resolves when all five say so at /health/ready. */
+  /** Resolves when all of them say so at /health/ready. */
   async allReady(): Promise<void> {
     const ports = [Number(this.ports.MQTT2GO_HEALTH_PORT), ...Object.values(this.healthPorts)];
     await Promise.all(ports.map((port) => this.untilReady(port)));

@@ -229,9 +229,17 @@ export async function createManufacturer(name: string): Promise<Authority> {
 
 async function start(dataDir: string, database: TestDatabase, options: PlatformOptions): Promise<Platform> {
   const zero = Object.fromEntries(
-    ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'HOME_SERVICES', 'ACTIVATION_SERVICES'].map(
-      (name) => [`MQTT2GO_${name}_PORT`, '0'],
-    ),
+    [
+      'HOME',
+      'HOME_WSS',
+      'ACTIVATION',
+      'DISCOVERY',
+      'HEALTH',
+      'BUS',
+      'HOME_SERVICES',
+      'ACTIVATION_SERVICES',
+      'FEDERATION',
+    ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
   const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(

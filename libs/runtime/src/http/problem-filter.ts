@@ -3,7 +3,6 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, HttpSta
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { problemContentType, problemOf, statusOf } from './problem.js';
-import { methodsOf } from './served-paths.js';
 
 /** Makes a problem+json of whatever is thrown on the way to an answer, by us, NestJS or Fastify. */
 @Catch()
@@ -11,13 +10,15 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly log: Logger,
     private readonly refused: (error: Mqtt2goError) => void = () => undefined,
+    /** The methods that the path of a URL takes; undefined if there is no such path. */
+    private readonly methodsOf: (url: string) => readonly string[] | undefined = () => undefined,
   ) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
-    const { error, status, allow } = refusalOf(exception, request);
+    const { error, status, allow } = refusalOf(exception, request, this.methodsOf);
     if (status >= 500) {
       this.log.error({ err: exception, url: request.url }, 'a request could not be answered');
     } else {
@@ -39,13 +40,15 @@ interface Refusal {
   readonly allow?: readonly string[];
 }
 
-function refusalOf(exception: unknown, request: FastifyRequest): Refusal {
+type MethodsOf = (url: string) => readonly string[] | undefined;
+
+function refusalOf(exception: unknown, request: FastifyRequest, methodsOf: MethodsOf): Refusal {
   if (exception instanceof Mqtt2goError) return { error: exception, status: statusOf(exception.code) };
   switch (statusIn(exception)) {
     case HttpStatus.NOT_FOUND:
-      return unserved(request);
+      return unserved(request, methodsOf);
     case HttpStatus.PAYLOAD_TOO_LARGE:
-      return { error: new Mqtt2goError('message_too_large', 'The body is larger than 64 KiB.'), status: 413 };
+      return { error: new Mqtt2goError('message_too_large', 'The body is too large.'), status: 413 };
     case HttpStatus.UNSUPPORTED_MEDIA_TYPE:
       return { error: new Mqtt2goError('malformed_message', 'The body has to be application/json.'), status: 415 };
     case HttpStatus.BAD_REQUEST:
@@ -60,7 +63,7 @@ function refusalOf(exception: unknown, request: FastifyRequest): Refusal {
   }
 }
 
-function unserved({ method, url }: FastifyRequest): Refusal {
+function unserved({ method, url }: FastifyRequest, methodsOf: MethodsOf): Refusal {
   const allow = methodsOf(url);
   if (allow === undefined) {
     return { error: new Mqtt2goError('unknown_command', 'There is nothing at this path.'), status: 404 };

@@ -1,0 +1,124 @@
+import { currentTraceparent, traced } from '@mqtt2go/messaging';
+import { isErrorCode, Mqtt2goError, problemDetails } from '@mqtt2go/protocol';
+import pRetry from 'p-retry';
+import { Pool } from 'undici';
+import { z } from 'zod';
+import { CloudLink, type LinkCallOptions } from './cloud-link.js';
+import type { LinkContract } from './contract.js';
+import { linkPath, maxBodyBytes } from './limits.js';
+
+export interface CloudAccess {
+  /** `https://host:port` of the gateways' door. */
+  readonly url: string;
+  /** PEM: the operator's root. */
+  readonly ca: string;
+  /** PEM: the gateway's identity; none before it is enrolled. */
+  readonly identity?: { readonly cert: string; readonly key: string };
+}
+
+const connections = 4;
+
+/** The gateways' door over HTTPS, on connections that are kept. */
+export class HttpsCloudLink extends CloudLink {
+  private pool: Pool;
+
+  constructor(private access: CloudAccess) {
+    super();
+    this.pool = openPool(access);
+  }
+
+  /** Comes with another certificate from now on; calls under way end as they began. */
+  async useIdentity(identity: NonNullable<CloudAccess['identity']>): Promise<void> {
+    const former = this.pool;
+    this.access = { ...this.access, identity };
+    this.pool = openPool(this.access);
+    await former.close();
+  }
+
+  override async call<I extends z.ZodType, O extends z.ZodType>(
+    contract: LinkContract<I, O>,
+    request: z.input<I>,
+    { timeoutMs = 10_000, retries = 2 }: LinkCallOptions = {},
+  ): Promise<z.output<O>> {
+    const checked = contract.input.safeParse(request);
+    if (!checked.success) {
+      throw new Mqtt2goError('malformed_message', `${contract.verb}: ${z.prettifyError(checked.error)}`);
+    }
+    const body = JSON.stringify(request);
+    const text = await traced(
+      `POST ${linkPath(contract.verb)}`,
+      () =>
+        pRetry(() => this.attempt(contract.verb, body, timeoutMs), {
+          retries,
+          minTimeout: 200,
+          maxTimeout: 2_000,
+          factor: 2,
+          randomize: true,
+          shouldRetry: ({ error }) => error instanceof Mqtt2goError && isTransient(error),
+        }),
+      { kind: 'client' },
+    );
+    const answer = contract.output.safeParse(parseJson(text));
+    if (!answer.success) {
+      throw new Mqtt2goError('internal', `the cloud answered ${contract.verb} in another form than agreed`, {
+        cause: answer.error,
+      });
+    }
+    return answer.data;
+  }
+
+  async close(): Promise<void> {
+    if (!this.pool.closed) await this.pool.destroy();
+  }
+
+  private async attempt(verb: string, body: string, timeoutMs: number): Promise<string> {
+    const { statusCode, text } = await this.exchange(verb, body, timeoutMs);
+    if (statusCode === 200) return text;
+    const problem = problemDetails.safeParse(parseJson(text));
+    const { code, detail } = problem.success ? problem.data : {};
+    if (isErrorCode(code)) throw new Mqtt2goError(code, detail);
+    throw new Mqtt2goError(statusCode >= 500 ? 'unavailable' : 'internal', `the cloud answered ${statusCode}`);
+  }
+
+  private async exchange(verb: string, body: string, timeoutMs: number): Promise<{ statusCode: number; text: string }> {
+    const traceparent = currentTraceparent();
+    try {
+      const response = await this.pool.request({
+        method: 'POST',
+        path: linkPath(verb),
+        headers: { 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) },
+        body,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      return { statusCode: response.statusCode, text: await response.body.text() };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Mqtt2goError('unavailable', `the cloud (${this.access.url}) cannot be reached: ${reason}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function openPool({ url, ca, identity }: CloudAccess): Pool {
+  return new Pool(new URL(url).origin, {
+    connections,
+    pipelining: 1,
+    keepAliveTimeout: 30_000,
+    maxResponseSize: maxBodyBytes,
+    connect: { ca, ...identity, rejectUnauthorized: true, timeout: 5_000 },
+  });
+}
+
+function isTransient({ code }: Mqtt2goError): boolean {
+  return code === 'unavailable' || code === 'timeout';
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

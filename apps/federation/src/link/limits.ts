@@ -1,0 +1,7 @@
+/** Of a request to the gateways' door, and of an answer. */
+export const maxBodyBytes = 1_048_576;
+
+/** Where a verb is asked. */
+export function linkPath(verb: string): string {
+  return `/v1/${verb}`;
+}

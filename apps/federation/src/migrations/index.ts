@@ -1,0 +1,12 @@
+import { auditMigration } from '@mqtt2go/audit';
+import { outboxAgeMigration, outboxMigration } from '@mqtt2go/persistence';
+import { schema } from '../schema.js';
+import { Gateways1770076800000 } from './1770076800000-gateways.js';
+
+/** In the order in which they run. */
+export const migrations = [
+  outboxMigration(schema),
+  outboxAgeMigration(schema),
+  auditMigration(schema),
+  Gateways1770076800000,
+];

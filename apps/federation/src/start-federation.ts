@@ -1,0 +1,118 @@
+import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
+import type { Clock } from '@mqtt2go/ports';
+import {
+  createRegistry,
+  earlyProblems,
+  type HttpOptions,
+  ProblemFilter,
+  type ServiceHandle,
+  startNestService,
+} from '@mqtt2go/runtime';
+import type { Logger } from 'pino';
+import { FederationModule } from './federation.module.js';
+import { maxBodyBytes } from './link/limits.js';
+
+/** From the first byte of a request to the last. */
+const requestTimeoutMs = 30_000;
+
+export interface FederationDeps {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly databaseUrl: string;
+  /** Database connections at most. */
+  readonly poolSize?: number;
+  readonly busLink: BrokerLink;
+  /** 32 bytes in base64. */
+  readonly encryptionKey: string;
+  /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
+  readonly sharedBus?: boolean;
+  /** In the cloud: the gateways' door. */
+  readonly cloud?: CloudSide | undefined;
+  /** On a gateway that is enrolled at a cloud. */
+  readonly gateway?: GatewaySide | undefined;
+}
+
+export interface CloudSide {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** `https://host:port`, by which gateways reach the door; in invitations. */
+  readonly url: string;
+  /** PEM: the operator's root. */
+  readonly ca: string;
+  /** PEM: certificate and chain of the door. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+  /** What gateways are told of the home brokers. */
+  readonly homeBrokers: readonly CloudHomeBroker[];
+}
+
+export interface CloudHomeBroker {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How a gateway is known at its cloud. */
+export interface GatewayIdentity {
+  readonly homeId: string;
+  readonly gatewayId: string;
+  /** `https://host:port` of the cloud's door. */
+  readonly cloudUrl: string;
+  /** PEM: the operator's root. */
+  readonly ca: string;
+  /** PEM: certificate and chain. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+export interface GatewaySide {
+  readonly identity: GatewayIdentity;
+}
+
+export interface FederationHandle extends ServiceHandle {
+  /** The bound port of the gateways' door; undefined on a gateway. */
+  readonly doorPort: number | undefined;
+}
+
+/**
+ * Starts the federation service: in the cloud the door that gateways come to, on a gateway the link to its cloud.
+ * @throws Mqtt2goError `port_in_use`; `unavailable` without the database
+ */
+export async function startFederation(deps: FederationDeps): Promise<FederationHandle> {
+  const { log, busLink, sharedBus = false, cloud } = deps;
+  const registry = createRegistry('federation');
+  const service = await startNestService({
+    name: 'federation',
+    module: FederationModule.forRoot(deps, registry),
+    log,
+    registry,
+    strategies: [new BusServer({ link: busLink, service: 'federation', shared: sharedBus })],
+    ...(cloud === undefined ? {} : { http: doorOptions(cloud, log.child({ service: 'federation' })) }),
+  });
+  return { ...service, doorPort: service.httpPort };
+}
+
+function doorOptions({ host, port, ca, cert, key }: CloudSide, log: Logger): HttpOptions {
+  return {
+    host,
+    port,
+    bodyLimitBytes: maxBodyBytes,
+    https: {
+      ca,
+      cert,
+      key,
+      requestCert: true,
+      // A gateway that is about to enrol has no certificate yet; every other verb asks for one.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      requestTimeout: requestTimeoutMs,
+    },
+    errors: earlyProblems,
+    configure: (app) => {
+      app.useGlobalFilters(new ProblemFilter(log));
+    },
+  };
+}
