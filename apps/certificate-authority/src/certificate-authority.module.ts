@@ -16,6 +16,8 @@ import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
 import { Settling } from './issuing/settling.js';
 import { CertificateCounts } from './metrics/certificate-counts.js';
 import { CertificateMetrics } from './metrics/certificate-metrics.js';
+import { HomeCertificates } from './moving/home-certificates.js';
+import { MovingController } from './moving/moving.controller.js';
 import { RenewalController } from './renewal/renewal.controller.js';
 import { Renewing } from './renewal/renewing.js';
 import { AccessWithdrawal } from './revocation/access-withdrawal.js';
@@ -35,7 +37,7 @@ export class CertificateAuthorityModule {
         BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
         AuditModule.forRoot({ schema, log: deps.log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [AuthorityController, IssuingController, RenewalController, RevocationController],
+      controllers: [AuthorityController, IssuingController, RenewalController, RevocationController, MovingController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
@@ -57,6 +59,7 @@ export class CertificateAuthorityModule {
         },
         AccessWithdrawal,
         DeviceBundles,
+        HomeCertificates,
         Issuing,
         OnboardingCertificates,
         Renewing,

@@ -268,13 +268,13 @@ export const exportCertificates = contract({
 });
 /**
  * Takes in certificates that another CA under the same root has issued; known ones become revoked where they are so there.
- * Errors: certificate_not_accepted for one that does not chain to this root; csr_key_mismatch for another device's key.
+ * Errors: certificate_not_accepted for one that does not chain to this root, or whose CA is confined to another home; csr_key_mismatch for another device's key.
  */
 export const importCertificates = contract({
   service: 'certificate-authority',
   verb: 'import-certificates',
   callers,
-  input: z.object({ records: z.array(homeCertificate).max(500) }),
+  input: z.object({ homeId: identifier, records: z.array(homeCertificate).max(500) }),
   output: z.object({}),
 });
 
