@@ -12,6 +12,13 @@ import { Gateways } from './gateways/gateways.js';
 import { CloudLink } from './link/cloud-link.js';
 import { HttpsCloudLink } from './link/https-cloud-link.js';
 import { migrations } from './migrations/index.js';
+import { DoorOfMoving } from './moving/door-of-moving.js';
+import { linkSide } from './moving/link-side.js';
+import { Mover, MoverSettings } from './moving/mover.js';
+import { MovesRepository } from './moving/moves-repository.js';
+import { MovingController } from './moving/moving.controller.js';
+import { OwnSide } from './moving/own-side.js';
+import { Relay, RelaySettings } from './moving/relay.js';
 import { schema } from './schema.js';
 import type { CloudSide, FederationDeps, GatewaySide } from './start-federation.js';
 
@@ -21,7 +28,7 @@ type Part = Pick<DynamicModule, 'controllers' | 'providers'>;
 export class FederationModule {
   static forRoot(deps: FederationDeps, registry: Registry): DynamicModule {
     const { clock, log, databaseUrl, poolSize, busLink, encryptionKey, cloud, gateway } = deps;
-    const parts = [cloud === undefined ? {} : cloudPart(cloud), gateway === undefined ? {} : gatewayPart(gateway)];
+    const parts = [cloud === undefined ? {} : cloudPart(cloud), gateway === undefined ? {} : gatewayPart(gateway, deps)];
     return {
       module: FederationModule,
       imports: [
@@ -36,8 +43,14 @@ export class FederationModule {
         BusModule.forRoot({ link: busLink, service: 'federation' }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey }),
       ],
-      controllers: parts.flatMap(({ controllers = [] }) => controllers),
-      providers: [{ provide: Clock, useValue: clock }, ...parts.flatMap(({ providers = [] }) => providers)],
+      controllers: [MovingController, ...parts.flatMap(({ controllers = [] }) => controllers)],
+      providers: [
+        { provide: Clock, useValue: clock },
+        { provide: RelaySettings, useValue: new RelaySettings(deps.homeBrokers ?? [], log) },
+        Relay,
+        OwnSide,
+        ...parts.flatMap(({ providers = [] }) => providers),
+      ],
     };
   }
 }
@@ -45,16 +58,24 @@ export class FederationModule {
 function cloudPart(_side: CloudSide): Part {
   return {
     controllers: [DoorController],
-    providers: [DoorCallers, DoorVerbs, Gateways],
+    providers: [DoorCallers, DoorVerbs, Gateways, DoorOfMoving],
   };
 }
 
-function gatewayPart({ identity }: GatewaySide): Part {
+function gatewayPart({ identity }: GatewaySide, { log, onMoved, moverTimes }: FederationDeps): Part {
   const { cloudUrl: url, ca, cert, key } = identity;
   return {
     providers: [
       { provide: HttpsCloudLink, useFactory: () => new HttpsCloudLink({ url, ca, identity: { cert, key } }) },
       { provide: CloudLink, useExisting: HttpsCloudLink },
+      {
+        provide: MoverSettings,
+        useFactory: (own: OwnSide, link: CloudLink) =>
+          new MoverSettings(identity.homeId, own, linkSide(link), log, onMoved, moverTimes),
+        inject: [OwnSide, CloudLink],
+      },
+      MovesRepository,
+      Mover,
     ],
   };
 }

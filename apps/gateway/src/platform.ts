@@ -9,7 +9,7 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { startFederation } from '@mqtt2go/federation';
+import { type GatewaySide, type MoverTimes, startFederation } from '@mqtt2go/federation';
 import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import { type Clock, SystemClock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
@@ -29,6 +29,11 @@ export interface PlatformOptions {
   readonly clock?: Clock;
   /** Called after each persisted transition of an onboarding, before anything further is done. */
   readonly onPersisted?: (state: string, onboardingId: string) => void;
+  /** The same of moves of homes. */
+  readonly onMoved?: ((state: string, moveId: string) => Promise<void> | void) | undefined;
+  readonly moverTimes?: Partial<MoverTimes> | undefined;
+  /** The gateway's identity at its cloud. */
+  readonly gateway?: GatewaySide | undefined;
 }
 
 export interface Platform {
@@ -66,7 +71,7 @@ export async function startPlatform(
 async function start(
   given: PlatformConfig,
   log: Logger,
-  { clock = new SystemClock(), onPersisted }: PlatformOptions,
+  { clock = new SystemClock(), onPersisted, onMoved, moverTimes, gateway }: PlatformOptions,
   parts: { stop(): Promise<unknown> }[],
 ): Promise<Omit<Platform, 'stop'>> {
   const folder = await DataFolder.open(given.dataDir, (error) =>
@@ -167,6 +172,10 @@ async function start(
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
+      homeBrokers: [{ name: defaultHomeBrokerName, link: brokers.homeLink('federation') }],
+      onMoved,
+      moverTimes,
+      gateway,
       cloud:
         config.profile.homeBroker === 'remote'
           ? {

@@ -108,6 +108,8 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
   switch (broker) {
     case 'home':
       if (name === 'provisioning') return all([...topics.addDevice.filters(), ...topicQueries()]);
+      // While a home moves it keeps what is said to and by the home's devices.
+      if (name === 'federation') return all(topics.device.filters());
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;

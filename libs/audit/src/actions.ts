@@ -20,6 +20,8 @@ export const auditActions = {
   'certificate.renewed': 'A device certificate was issued after an earlier one.',
   'certificate.revoked': 'A device certificate was revoked (RFC 5280).',
   'home.created': 'A home was made and placed on a broker.',
+  'home.move': 'A move of a home to the cloud or to its gateway began, or came to its next state.',
+  'home.relocated': 'The Discovery server was told where devices of a home are to go that has moved.',
   'home.moving': 'A home took a step of a move to another platform, or from one; the details tell which.',
   'gateway.created': 'A gateway of a home was made.',
   'controller.created': 'A controller account was made.',

@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
+import type { Relocations } from '../relocation/relocations.js';
 import type { WaitingActivations } from './waiting-activations.js';
 
 /** Removes what has expired, every few seconds and at the start. A late sweep lets nobody in: dates are looked at anyway. */
@@ -10,7 +11,7 @@ export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShu
   private stopped = false;
 
   constructor(
-    private readonly waiting: WaitingActivations,
+    private readonly swept: { readonly waiting: WaitingActivations; readonly relocations: Relocations },
     private readonly log: Logger,
     private readonly everyMs: number,
   ) {}
@@ -33,7 +34,8 @@ export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShu
 
   private async sweep(): Promise<void> {
     try {
-      const count = await this.waiting.sweep();
+      const count = await this.swept.waiting.sweep();
+      await this.swept.relocations.sweep();
       if (count > 0) this.log.info({ count }, 'expired activations were removed');
     } catch (error) {
       this.log.warn({ err: error }, 'expired activations could not be taken off the broker; tried again soon');

@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { FactoryRegistry } from '../factory/factory-registry.js';
 import { HomeStandings } from './home-standings.js';
 
-const pageSize = 100;
+const pageSize = 50;
 
 export interface OneMove {
   readonly homeId: string;

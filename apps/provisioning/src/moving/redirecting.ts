@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { HomeReplies } from '../traffic/home-replies.js';
 import { HomeStandings } from './home-standings.js';
 
-interface DeviceRow {
+interface ToldRow {
   readonly revision: string;
   readonly topic: string;
   readonly broker: string | null;
@@ -20,7 +20,8 @@ export class Redirecting {
   ) {}
 
   /**
-   * Returns how many were told: those that are the home's and have been at its broker.
+   * Returns how many were told: those that are the home's and have been at its broker. Without ids the apps are, where
+   * they once added a device.
    * @throws Mqtt2goError `conflict` unless the home has left in this move
    */
   async tell(homeId: string, moveId: string, deviceIds: readonly string[]): Promise<number> {
@@ -29,10 +30,13 @@ export class Redirecting {
     );
     const to = this.standings.redirectOf(homeId);
     if (to === undefined) throw new Mqtt2goError('conflict', 'The home has not left.');
-    const rows = await this.dataSource.query<DeviceRow[]>(
-      `SELECT device_revision AS revision, device_topic AS topic, device_broker AS broker FROM onboarding
+    const rows = await this.dataSource.query<ToldRow[]>(
+      deviceIds.length === 0
+        ? `SELECT DISTINCT controller_revision AS revision, controller_topic AS topic, controller_broker AS broker
+           FROM onboarding WHERE home_id = $1 AND state = 'active'`
+        : `SELECT device_revision AS revision, device_topic AS topic, device_broker AS broker FROM onboarding
        WHERE home_id = $1 AND device_id = ANY($2::varchar[]) AND state = 'active' AND device_topic IS NOT NULL`,
-      [homeId, deviceIds],
+      deviceIds.length === 0 ? [homeId] : [homeId, deviceIds],
     );
     await this.replies.send(
       rows.map(({ revision, topic, broker }) => ({

@@ -6,7 +6,7 @@ import { ControllerSecrets } from '../controllers/controller-secrets.js';
 import { Homes } from '../homes/homes.js';
 import { HomeMoves } from './home-moves.js';
 
-const pageSize = 100;
+const pageSize = 50;
 
 export interface OneMove {
   readonly homeId: string;

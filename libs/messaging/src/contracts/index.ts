@@ -7,6 +7,7 @@ import * as topicGenerator from './topic-generator.js';
 
 export * from './contract.js';
 export { certificateAuthority, discovery, moving, provisioning, topicGenerator };
+export type { MoveView } from './moving.js';
 export type { HomeCertificate, HomeController, HomeDevice, HomeOnboarding } from './moving.js';
 export type { FactoryRecord } from './provisioning.js';
 

@@ -1,4 +1,12 @@
-import { deviceType, displayName, homeStandingNames, identifier, keyMode, moveStepNames } from '@mqtt2go/protocol';
+import {
+  deviceType,
+  displayName,
+  homeStandingNames,
+  identifier,
+  keyMode,
+  moveStateNames,
+  moveStepNames,
+} from '@mqtt2go/protocol';
 import { z } from 'zod';
 import { revocationReason, serialNumber } from './certificate-authority.js';
 import { contract } from './contract.js';
@@ -310,4 +318,55 @@ export const forgetRelocations = contract({
   callers,
   input: z.object({ homeId: identifier, deviceIds: z.array(identifier).max(500) }),
   output: z.object({}),
+});
+
+export const moveDirection = z.enum(['remote', 'local']);
+
+/** How a move goes; what `mqtt2go home status` shows. */
+export const moveView = z.object({
+  moveId: z.uuid(),
+  homeId: identifier,
+  to: moveDirection,
+  state: z.enum(moveStateNames),
+  /** The code of the error that has ended the move, or that keeps it waiting now. */
+  reason: z.string().optional(),
+  detail: z.string().max(1_000).optional(),
+  devices: z.int(),
+  /** Records that are on the other side. */
+  copied: z.int(),
+  /** Devices that have not come to the new broker yet. */
+  awaited: z.int(),
+  broker: brokerAddress.optional(),
+  requestedAt: time,
+  deadline: time,
+  changedAt: time,
+});
+export type MoveView = z.infer<typeof moveView>;
+
+/**
+ * Begins to move the home of this gateway, or answers the move that is under way in the same direction. Errors:
+ * not_enrolled, unknown_home for another home than the gateway's, home_is_moving in the other direction, conflict when
+ * the home is there already.
+ */
+export const moveHome = contract({
+  service: 'federation',
+  verb: 'move-home',
+  callers: ['operator'],
+  input: z.object({ homeId: identifier.optional(), to: moveDirection }),
+  output: moveView,
+});
+
+/** The newest move of this gateway's home, and where the home is. Errors: not_enrolled, unknown_home. */
+export const getHomeMove = contract({
+  service: 'federation',
+  verb: 'get-home-move',
+  callers: ['operator'],
+  input: z.object({ homeId: identifier.optional() }),
+  output: z.object({
+    homeId: identifier,
+    /** How the home stands with this gateway. */
+    standing: z.enum(homeStandingNames).optional(),
+    devices: z.int(),
+    move: moveView.optional(),
+  }),
 });
