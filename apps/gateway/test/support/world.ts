@@ -52,7 +52,7 @@ export class World {
   private constructor(
     public dataDir: string,
     private database: TestDatabase,
-    private readonly options: PlatformOptions,
+    private options: PlatformOptions,
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
@@ -70,10 +70,22 @@ export class World {
   }
 
   /** Stops the platform and starts it again on the same state; ports change. */
-  async restart(): Promise<void> {
+  async restart(options: PlatformOptions = this.options): Promise<void> {
+    this.options = options;
+    await this.halt();
+    this.platform = await start(this.dataDir, this.database, this.options);
+    this.ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
+    await this.serviceIdentity('operator');
+  }
+
+  /** Stops the platform; {@link restart} goes on from there. */
+  async halt(): Promise<void> {
     await this.closeClients();
     await this.platform.stop();
-    this.platform = await start(this.dataDir, this.database, this.options);
+  }
+
+  get databaseUrl(): string {
+    return this.database.url;
   }
 
   /** Stops the platform for good. What is left of it is its database. */

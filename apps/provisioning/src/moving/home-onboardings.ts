@@ -58,7 +58,7 @@ export class HomeOnboardings {
       );
       await manager.query(upsertPage, [homeId, JSON.stringify(records), broker]);
       await manager.query(
-        `INSERT INTO awaited_device (device_id, home_id) SELECT unnest($2::varchar[]), $1
+        `INSERT INTO awaited_device (device_id, home_id) SELECT unnest($2::varchar[]), $1::varchar
          ON CONFLICT (device_id) DO UPDATE SET home_id = excluded.home_id`,
         [homeId, records.map(({ deviceId }) => deviceId)],
       );
@@ -127,8 +127,8 @@ const upsertPage = `
   INSERT INTO onboarding (onboarding_id, device_id, home_id, lease_until, ${columns})
   SELECT r."onboardingId", r."deviceId", $1, clock_timestamp(), r."gatewayId", r."deviceType", r."keyMode",
     r."requestDigest", 'active', r.version, r."requestedAt", r.deadline, r.certified, r."announcedAgain",
-    r.controller->>'revision', r.controller->>'topic', $3, r.device->>'revision', r.device->>'topic',
-    CASE WHEN r.device->>'topic' IS NOT NULL THEN $3 END, r."deviceName",
+    r.controller->>'revision', r.controller->>'topic', $3::varchar, r.device->>'revision', r.device->>'topic',
+    CASE WHEN r.device->>'topic' IS NOT NULL THEN $3::varchar END, r."deviceName",
     array(SELECT jsonb_array_elements_text(r."groupIds")), array(SELECT jsonb_array_elements_text(r.topics)),
     NULL, NULL, clock_timestamp()
   FROM jsonb_to_recordset($2::jsonb) AS r("onboardingId" uuid, "deviceId" varchar, "gatewayId" varchar,
