@@ -9,6 +9,8 @@ import { fleetCommand } from './device/fleet-command.js';
 import { runCommand } from './device/run-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
+import { moveCommand } from './home/move-command.js';
+import { statusCommand } from './home/status-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
 
@@ -70,6 +72,9 @@ export function createProgram(surroundings: Surroundings): Command {
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
   add(device, 'fleet', fleetCommand);
+  const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
+  add(home, 'move', moveCommand);
+  add(home, 'status', statusCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);

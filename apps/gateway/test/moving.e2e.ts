@@ -1,8 +1,18 @@
 import { moving, topicGenerator } from '@mqtt2go/messaging';
+import { waitFor } from '@mqtt2go/testing';
+import { Pool } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GatewayPair, inDatabase } from './support/gateway-pair.js';
-import { addDeviceTopic, getDeviceTopics, join, type Joined } from './support/joining.js';
-import { report, type Wire } from './support/wire.js';
+import {
+  activateDevice,
+  addDeviceTopic,
+  fetchBrokerData,
+  getDeviceTopics,
+  join,
+  type Joined,
+  request,
+} from './support/joining.js';
+import { refusal, report, type Wire } from './support/wire.js';
 import type { AppCredentials, MintedDevice, World } from './support/world.js';
 
 const times = { tellingMs: 3_000, betweenBatchesMs: 10, batchSize: 10 };
@@ -70,7 +80,190 @@ describe('a home that moves', () => {
     expect(await pair.ended()).toMatchObject({ state: 'moved', to: 'local', awaited: 0 });
     expect(await contents(pair, pair.gateway)).toStrictEqual(before);
   });
+
+  it('ends moved or where it was, wherever the gateway is killed', async () => {
+    const dying = { at: '', isDead: false };
+    const onMoved = (state: string): void => {
+      if (state === dying.at) dying.isDead = true;
+      if (dying.isDead) throw new Error(`killed when ${state}`);
+    };
+    const [lamp] = await setUp({ onMoved }, 1);
+    if (lamp === undefined) throw new Error('no device');
+    const options = { moverTimes: times, onMoved, gateway: pair.gatewaySide };
+    const before = await contents(pair, pair.gateway);
+    const states = ['requested', 'freezing', 'copying', 'admitting', 'handing-over', 'telling', 'moved'];
+    for (const [round, state] of states.entries()) {
+      const to = round % 2 === 0 ? 'remote' : 'local';
+      const target = to === 'remote' ? pair.cloud : pair.gateway;
+      Object.assign(dying, { at: state });
+      await pair.move(to).catch(() => undefined);
+      await waitFor(() => dying.isDead, `the death when ${state}`);
+      await pair.gateway.halt();
+      Object.assign(dying, { at: '', isDead: false });
+      await pair.gateway.resume(options);
+      await pair.until((move) => move.state === 'telling' || move.state === 'moved');
+      const arrived = await arrive(target, lamp);
+      expect(await pair.ended(), state).toMatchObject({ state: 'moved', to });
+      expect(arrived.topics).toStrictEqual(lamp.joined.topics);
+      expect(await standings(pair), state).toStrictEqual(to === 'remote' ? ['moved', 'here'] : ['here', 'moved']);
+      expect((await contents(pair, target)).onboardings).toStrictEqual(before.onboardings);
+    }
+  }, 120_000);
+
+  it('stays where it was when the other side dies before it has all of it', async () => {
+    let dying = '';
+    const onMoved = async (state: string): Promise<void> => {
+      if (state === dying) await pair.cloud.halt();
+    };
+    const [lamp] = await setUp({ onMoved, moverTimes: { ...times, deadlineMs: 4_000 } }, 1);
+    if (lamp === undefined) throw new Error('no device');
+    for (const state of ['freezing', 'copying', 'admitting']) {
+      dying = state;
+      await pair.move('remote');
+      await pair.until((move) => move.state === 'rolling-back' || move.state === 'rolled-back');
+      // People and devices go on at once; what is left over there waits until it can be thrown away.
+      await waitFor(async () => (await standingAt(pair.gateway, pair.homeId)) === 'here', 'the old side');
+      const app2 = await pair.gateway.app(app.homeId, app.gatewayId);
+      const controller = await pair.gateway.connectApp(app2);
+      await controller.publish(lamp.joined.topics[0] ?? '', command('set', state));
+      await lamp.joined.wire.hear(({ json }) => json.command_type === 'set' && json.value === state);
+      dying = '';
+      await pair.cloud.resume();
+      expect(await pair.ended()).toMatchObject({ state: 'rolled-back', reason: expect.stringMatching(/timeout|unavailable/) });
+      expect(await standings(pair), state).toStrictEqual(['here', undefined]);
+    }
+    await pair.move('remote');
+    await pair.until(({ state }) => state === 'telling' || state === 'moved');
+    await arrive(pair.cloud, lamp);
+    expect(await pair.ended()).toMatchObject({ state: 'moved' });
+  }, 120_000);
+
+  it('is not served by its old broker any more, and takes no changes on the way', async () => {
+    let tried: Promise<unknown>[] = [];
+    const onMoved = async (state: string): Promise<void> => {
+      if (state !== 'copying') return;
+      const { homeId, gatewayId } = app;
+      tried = [pair.gateway.operator.call(topicGenerator.createController, { homeId, gatewayId }, { retries: 0 })];
+      await Promise.allSettled(tried);
+    };
+    const [lamp] = await setUp({ onMoved }, 1);
+    if (lamp === undefined) throw new Error('no device');
+    const controller = await pair.gateway.connectApp(app);
+    await controller.subscribe(addDeviceTopic(app));
+    const topic = lamp.joined.topics[0] ?? '';
+    await pair.move('remote');
+    await pair.until(({ state }) => state === 'telling' || state === 'moved');
+    await expect(tried[0]).rejects.toMatchObject({ code: 'home_is_moving' });
+    await controller.hear(report('mqtt_credentials'));
+    await arrive(pair.cloud, lamp);
+    await pair.ended();
+
+    const { gateway, homeId } = pair;
+    const late = await gateway.connectHome({ ...lamp.joined.data, deviceId: lamp.minted.deviceId });
+    expect(await late.subscribe(topic)).toBe(false);
+    const app2 = await gateway.connectApp(app);
+    expect(await app2.subscribe(topic)).toBe(false);
+    expect(await app2.subscribe(`${homeId}/#`)).toBe(false);
+    expect(await app2.subscribe(addDeviceTopic(app))).toBe(true);
+    await app2.publish(addDeviceTopic(app), activateDevice({ code: 'code-1', deviceId: 'another' }));
+    await app2.hear(refusal('activate_device', 'home_has_moved'));
+    await app2.hear(report('mqtt_credentials'));
+    await expect(
+      gateway.operator.call(topicGenerator.createController, { homeId, gatewayId: 'gw' }, { retries: 0 }),
+    ).rejects.toMatchObject({ code: 'home_has_moved' });
+    // What is said there all the same reaches nobody.
+    const there = await pair.cloud.connectApp(app);
+    await there.subscribe(topic);
+    await app2.publish(topic, command('set', 'from the old broker')).catch(() => undefined);
+    await there.publish(topic, command('set', 'from the new broker'));
+    await there.hear(({ json }) => json.value === 'from the new broker');
+    expect(there.heard.map(({ json }) => json.value)).not.toContain('from the old broker');
+  });
+
+  it('does not leave while a device is being added, nor for anybody who may not move it', async () => {
+    await setUp({}, 1);
+    const { gateway, cloud, homeId } = pair;
+    const controller = await gateway.connectApp(app);
+    await request(controller, app, await gateway.mint());
+    await pair.move('remote');
+    expect(await pair.ended()).toMatchObject({ state: 'rolled-back', reason: 'another_device_is_being_added' });
+    expect(await standings(pair)).toStrictEqual(['here', undefined]);
+
+    const once = { retries: 0 };
+    await expect(gateway.operator.call(moving.moveHome, { homeId: 'other', to: 'remote' }, once)).rejects.toMatchObject({
+      code: 'unknown_home',
+    });
+    await expect(gateway.operator.call(moving.moveHome, { to: 'local' }, once)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(cloud.operator.call(moving.moveHome, { homeId, to: 'remote' }, once)).rejects.toMatchObject({
+      code: 'not_enrolled',
+    });
+    const { cert, key, ca, cloudUrl } = pair.gatewaySide.identity;
+    const body = { homeId: 'other', moveId: '00000000-0000-4000-8000-000000000001', step: 'freeze' };
+    const ask = async (identity: { cert?: string; key?: string }, asked: object = body) => {
+      const pool = new Pool(cloudUrl, { connect: { ca, ...identity } });
+      try {
+        const { statusCode, body: answer } = await pool.request({
+          method: 'POST',
+          path: '/v1/home-step',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(asked),
+        });
+        return { statusCode, ...((await answer.json()) as { code?: string }) };
+      } finally {
+        await pool.destroy();
+      }
+    };
+    expect(await ask({ cert, key })).toMatchObject({ statusCode: 403, code: 'forbidden' });
+    expect(await ask({}, { ...body, homeId })).toMatchObject({ statusCode: 403, code: 'forbidden' });
+    expect(await ask({ cert, key }, { ...body, homeId, step: 'take' })).toMatchObject({ code: 'unknown_home' });
+    expect(await ask({ cert, key }, { ...body, homeId, step: 'steal' })).toMatchObject({ code: 'malformed_message' });
+  });
+
+  it('loses nothing that is said while it moves', async () => {
+    const [lamp] = await setUp({}, 1);
+    if (lamp === undefined) throw new Error('no device');
+    const topic = lamp.joined.topics[0] ?? '';
+    const old = lamp.joined.wire;
+    await pair.move('remote');
+    await old.hear(report('mqtt_credentials'));
+    // The app has followed and the device has not: what they say meets on the way.
+    const there = await pair.cloud.connectApp(app);
+    await there.subscribe(topic);
+    await there.publish(topic, command('set', 'early'));
+    await old.publish(topic, { type: 'report', timestamp: 1, report_type: 'status', report_name: 'set', value: 'late' });
+    await there.hear(({ json }) => json.type === 'report' && json.value === 'late');
+    await old.close();
+    const arrived = await arrive(pair.cloud, lamp);
+    await arrived.wire.hear(({ json }) => json.type === 'command' && json.value === 'early');
+    expect(await pair.ended()).toMatchObject({ state: 'moved', awaited: 0 });
+  });
+
+  it('is found by a device that was off, over the Discovery server, when its gateway is gone', async () => {
+    const [lamp] = await setUp({}, 1);
+    if (lamp === undefined) throw new Error('no device');
+    await lamp.joined.wire.close();
+    await pair.move('remote');
+    expect(await pair.ended()).toMatchObject({ state: 'moved', awaited: 1 });
+    await pair.gateway.halt();
+    const found = await fetchBrokerData(pair.cloud, lamp.minted);
+    expect(found).toMatchObject({ brokerPort: pair.cloud.platform.file.ports.home, key: lamp.minted.key });
+    expect(found.cert).toBe(lamp.joined.data.cert);
+    const stranger = await pair.cloud.mint();
+    const wire = await pair.cloud.connectToActivation(stranger);
+    expect(await wire.subscribe(`${lamp.minted.code}/activation`)).toBe(false);
+    await arrive(pair.cloud, lamp);
+    await pair.gateway.resume();
+  });
 });
+
+/** How the home stands at its gateway and in the cloud. */
+async function standings({ gateway, cloud, homeId }: GatewayPair): Promise<(string | undefined)[]> {
+  return [await standingAt(gateway, homeId), await standingAt(cloud, homeId)];
+}
+
+async function standingAt(world: World, homeId: string): Promise<string | undefined> {
+  return (await world.operator.call(moving.getHomeStanding, { homeId })).standing;
+}
 
 function command(command_type: string, value: unknown): object {
   return { type: 'command', timestamp: Math.floor(Date.now() / 1000), command_type, value };
@@ -112,5 +305,3 @@ async function contents({ homeId }: GatewayPair, world: World): Promise<Record<s
     return found;
   });
 }
-
-void [moving, topicGenerator, addDeviceTopic];

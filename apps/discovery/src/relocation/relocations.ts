@@ -91,6 +91,8 @@ export class Relocations {
 
   /** Removes what has expired; the broker refuses it by then. */
   async sweep(): Promise<void> {
-    await this.dataSource.query('DELETE FROM discovery.relocation WHERE expires_at <= $1', [new Date(this.clock.now())]);
+    await this.dataSource.query('/* background */ DELETE FROM discovery.relocation WHERE expires_at <= $1', [
+      new Date(this.clock.now()),
+    ]);
   }
 }

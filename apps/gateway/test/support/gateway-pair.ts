@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { GatewayIdentity } from '@mqtt2go/federation';
 import { moving, type MoveView } from '@mqtt2go/messaging';
 import {
   Authority,
@@ -23,6 +24,9 @@ export class GatewayPair {
   readonly homeId = `home-${randomBytes(3).toString('hex')}`;
   readonly gatewayId = 'gw';
 
+  /** What the gateway is started with. */
+  gatewaySide: { readonly identity: GatewayIdentity };
+
   private constructor(
     readonly cloud: World,
     readonly gateway: World,
@@ -33,8 +37,8 @@ export class GatewayPair {
     const gateway = await World.create({}, await createTestDatabase());
     const pair = new GatewayPair(cloud, gateway);
     await gateway.halt();
-    const identity = await pair.enrol();
-    await gateway.restart({ ...options, gateway: { identity } });
+    pair.gatewaySide = { identity: await pair.enrol() };
+    await gateway.resume({ ...options, gateway: pair.gatewaySide });
     await gateway.trust(gateway.manufacturer);
     await gateway.trust(cloud.manufacturer);
     await cloud.trust(gateway.manufacturer);
@@ -73,7 +77,7 @@ export class GatewayPair {
   }
 
   /** As enrolling does: the gateway's CAs below the cloud's root, and a certificate for the door. */
-  private async enrol() {
+  private async enrol(): Promise<GatewayIdentity> {
     const { homeId, gatewayId, cloud, gateway } = this;
     const nowMs = Date.now();
     const root = await authorityOf(cloud, 'root');

@@ -71,9 +71,14 @@ export class World {
 
   /** Stops the platform and starts it again on the same state; ports change. */
   async restart(options: PlatformOptions = this.options): Promise<void> {
-    this.options = options;
     await this.halt();
-    this.platform = await start(this.dataDir, this.database, this.options);
+    await this.resume(options, {});
+  }
+
+  /** Starts what was halted, on the ports that it had or on others. */
+  async resume(options = this.options, ports: Ports = this.platform.file.ports): Promise<void> {
+    this.options = options;
+    this.platform = await start(this.dataDir, this.database, this.options, ports);
     this.ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
     await this.serviceIdentity('operator');
   }
@@ -239,7 +244,14 @@ export async function createManufacturer(name: string): Promise<Authority> {
   });
 }
 
-async function start(dataDir: string, database: TestDatabase, options: PlatformOptions): Promise<Platform> {
+type Ports = Partial<Platform['file']['ports']>;
+
+async function start(
+  dataDir: string,
+  database: TestDatabase,
+  options: PlatformOptions,
+  ports: Ports = {},
+): Promise<Platform> {
   const zero = Object.fromEntries(
     [
       'HOME',
@@ -253,7 +265,13 @@ async function start(dataDir: string, database: TestDatabase, options: PlatformO
       'FEDERATION',
     ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
-  const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
+  const wanted = Object.fromEntries(
+    Object.entries(ports).map(([name, port]) => [
+      `MQTT2GO_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_PORT`,
+      String(port),
+    ]),
+  );
+  const config = loadConfig({ ...zero, ...wanted, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
     config,
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,
