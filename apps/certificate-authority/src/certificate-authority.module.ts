@@ -10,6 +10,8 @@ import { Authorities } from './authority/authorities.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { DeviceBundles } from './certificates/device-bundles.js';
 import { databaseOptions } from './database-options.js';
+import { GatewayController } from './gateway/gateway.controller.js';
+import { GatewaySigning } from './gateway/gateway-signing.js';
 import { IssuingController } from './issuing/issuing.controller.js';
 import { Issuing } from './issuing/issuing.js';
 import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
@@ -35,7 +37,7 @@ export class CertificateAuthorityModule {
         BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
         AuditModule.forRoot({ schema, log: deps.log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [AuthorityController, IssuingController, RenewalController, RevocationController],
+      controllers: [AuthorityController, GatewayController, IssuingController, RenewalController, RevocationController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
@@ -57,6 +59,7 @@ export class CertificateAuthorityModule {
         },
         AccessWithdrawal,
         DeviceBundles,
+        GatewaySigning,
         Issuing,
         OnboardingCertificates,
         Renewing,

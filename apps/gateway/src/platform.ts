@@ -9,12 +9,13 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { startFederation } from '@mqtt2go/federation';
+import { enrolmentBy, startFederation } from '@mqtt2go/federation';
 import { readOrCreateKeyFile } from '@mqtt2go/pki';
 import { type Clock, SystemClock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
+import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
@@ -84,7 +85,15 @@ async function start(
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
   const { publicHost } = config;
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+  const isGateway = config.profile.homeBroker === 'local';
+  if (config.invitation !== undefined && !isGateway) {
+    throw new Mqtt2goError(
+      'configuration_invalid',
+      `MQTT2GO_INVITATION is for gateways; the profile is ${config.profile.name}`,
+    );
+  }
+  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
+  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
 
   const brokers = new Brokers(clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -167,17 +176,20 @@ async function start(
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
-      cloud:
-        config.profile.homeBroker === 'remote'
-          ? {
-              host: config.bind,
-              port: ports.federation,
-              url: `https://${urlHost(publicHost)}:${ports.federation}`,
-              ca: files.ca,
-              ...files.servers.federation,
-              homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
-            }
-          : undefined,
+      cloud: !isGateway
+        ? {
+            host: config.bind,
+            port: ports.federation,
+            url: `https://${urlHost(publicHost)}:${ports.federation}`,
+            ca: files.ca,
+            ...files.servers.federation,
+            homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
+          }
+        : undefined,
+      gateway: files.gateway && {
+        identity: files.gateway,
+        homeLink: config.bridge ? brokers.bridgeLink(files.gateway.homeId) : undefined,
+      },
     }),
   );
 
@@ -196,7 +208,7 @@ async function start(
       homeWss: ports.homeWss,
       activation: ports.activation,
       discovery: ports.discovery,
-      ...(config.profile.homeBroker === 'remote' ? { federation: ports.federation } : {}),
+      ...(!isGateway ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,
     },

@@ -45,14 +45,18 @@ export class Homes {
     );
   }
 
-  /** The name of the broker that the home is on, if the home has this gateway. */
-  async brokerOfGateway(homeId: string, gatewayId: string): Promise<string | undefined> {
-    const [row] = await this.dataSource.query<{ broker: string }[]>(
-      `SELECT coalesce(h.broker, $3) AS broker FROM topic_generator.gateway g JOIN topic_generator.home h USING (home_id)
+  /** The name of the broker that the home is on, if the home has this gateway; and whether that is bridged to it. */
+  async findGateway(homeId: string, gatewayId: string): Promise<{ broker: string; isBridged: boolean } | undefined> {
+    const [row] = await this.dataSource.query<{ broker: string; isBridged: boolean }[]>(
+      `SELECT coalesce(h.broker, $3) AS broker, EXISTS (
+         SELECT 1 FROM topic_generator.controller c
+         WHERE c.home_id = g.home_id AND c.gateway_id = g.gateway_id AND c.role = 'bridge'
+       ) AS "isBridged"
+       FROM topic_generator.gateway g JOIN topic_generator.home h USING (home_id)
        WHERE g.home_id = $1 AND g.gateway_id = $2`,
       [homeId, gatewayId, this.first],
     );
-    return row?.broker;
+    return row;
   }
 
   /** @throws Mqtt2goError `unknown_home` */

@@ -64,7 +64,12 @@ const device: fc.Arbitrary<DevicePrincipal> = fc.record({
 });
 
 const controller: fc.Arbitrary<ControllerPrincipal> = fc
-  .record({ name: anyId, homeId, gatewayId, role: fc.constantFrom('administrator', 'family_member', 'guest') })
+  .record({
+    name: anyId,
+    homeId,
+    gatewayId,
+    role: fc.constantFrom('administrator', 'family_member', 'guest', 'bridge'),
+  })
   .map(({ name, ...rest }) => ({
     kind: 'controller',
     id: controllerUsername(name, rest.homeId),
