@@ -10,6 +10,8 @@ import { Authorities } from './authority/authorities.js';
 import { AuthorityController } from './authority/authority.controller.js';
 import { DeviceBundles } from './certificates/device-bundles.js';
 import { databaseOptions } from './database-options.js';
+import { GatewayController } from './gateway/gateway.controller.js';
+import { GatewaySigning } from './gateway/gateway-signing.js';
 import { IssuingController } from './issuing/issuing.controller.js';
 import { Issuing } from './issuing/issuing.js';
 import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
@@ -37,7 +39,14 @@ export class CertificateAuthorityModule {
         BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
         AuditModule.forRoot({ schema, log: deps.log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [AuthorityController, IssuingController, RenewalController, RevocationController, MovingController],
+      controllers: [
+        AuthorityController,
+        GatewayController,
+        IssuingController,
+        RenewalController,
+        RevocationController,
+        MovingController,
+      ],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
@@ -60,6 +69,7 @@ export class CertificateAuthorityModule {
         AccessWithdrawal,
         DeviceBundles,
         HomeCertificates,
+        GatewaySigning,
         Issuing,
         OnboardingCertificates,
         Renewing,

@@ -1,3 +1,4 @@
+export { enrolmentBy } from './enrolment.js';
 export { CloudLink, type LinkCallOptions } from './link/cloud-link.js';
 export { type GatewayCaller, type LinkContract, linkContract } from './link/contract.js';
 export { migrateFederation } from './migrate-federation.js';

@@ -78,6 +78,12 @@ export interface GatewayIdentity {
 
 export interface GatewaySide {
   readonly identity: GatewayIdentity;
+  /** To the broker in the house, with a bridge's rights there; undefined to do without the bridge. */
+  readonly homeLink: BrokerLink | undefined;
+  /** Between attempts of the bridge, from the least to the most; 1,000 and 60,000 by default. */
+  readonly bridgeBackoffMs?: { readonly least: number; readonly most: number };
+  /** How often the cloud is asked for its manufacturers; every minute by default. */
+  readonly manufacturersIntervalMs?: number;
 }
 
 export interface FederationHandle extends ServiceHandle {

@@ -89,7 +89,6 @@ describe('a home that moves', () => {
     };
     const [lamp] = await setUp({ onMoved }, 1);
     if (lamp === undefined) throw new Error('no device');
-    const options = { moverTimes: times, onMoved, gateway: pair.gatewaySide };
     const before = await contents(pair, pair.gateway);
     const states = ['requested', 'freezing', 'copying', 'admitting', 'handing-over', 'telling', 'moved'];
     for (const [round, state] of states.entries()) {
@@ -100,7 +99,7 @@ describe('a home that moves', () => {
       await waitFor(() => dying.isDead, `the death when ${state}`);
       await pair.gateway.halt();
       Object.assign(dying, { at: '', isDead: false });
-      await pair.gateway.resume(options);
+      await pair.gateway.resume();
       await pair.until((move) => move.state === 'telling' || move.state === 'moved');
       const arrived = await arrive(target, lamp);
       expect(await pair.ended(), state).toMatchObject({ state: 'moved', to });
@@ -197,10 +196,10 @@ describe('a home that moves', () => {
     await expect(cloud.operator.call(moving.moveHome, { homeId, to: 'remote' }, once)).rejects.toMatchObject({
       code: 'not_enrolled',
     });
-    const { cert, key, ca, cloudUrl } = pair.gatewaySide.identity;
+    const { cert, key, ca } = await pair.identity();
     const body = { homeId: 'other', moveId: '00000000-0000-4000-8000-000000000001', step: 'freeze' };
     const ask = async (identity: { cert?: string; key?: string }, asked: object = body) => {
-      const pool = new Pool(cloudUrl, { connect: { ca, ...identity } });
+      const pool = new Pool(pair.cloudUrl, { connect: { ca, ...identity } });
       try {
         const { statusCode, body: answer } = await pool.request({
           method: 'POST',

@@ -81,6 +81,18 @@ function deviceGrants({ id, homeId, gatewayId, deviceType, hasMoved }: DevicePri
   return { ...all(topicQueries(id)), receive: [...topicQueries(id), ...own] };
 }
 
+/**
+ * What an administrator has, of the whole home: whatever its people may say and hear, and nothing of a device's own.
+ * @throws Mqtt2goError `invalid_identifier`
+ */
+export function grantsOfBridge(homeId: string): Grants {
+  return {
+    ...all([topics.gateway, topics.group, topics.device].flatMap((form) => form.filters({ homeId }))),
+    subscribeLiterally: trees(topics.gateway.filters({ homeId })),
+    except: topicQueries(homeId),
+  };
+}
+
 function controllerGrants({ homeId, gatewayId, role, hasMoved }: ControllerPrincipal): Grants {
   if (hasMoved === true) return all(topics.addDevice.filters({ homeId, gatewayId }));
   switch (role) {
@@ -94,6 +106,8 @@ function controllerGrants({ homeId, gatewayId, role, hasMoved }: ControllerPrinc
         // A home can be called as somebody else's device is: `<home>/topics` is that device's, not the home's.
         except: topicQueries(homeId),
       };
+    case 'bridge':
+      return grantsOfBridge(homeId);
     case 'family_member':
       return all(topics.device.filters({ homeId }));
     case 'guest':

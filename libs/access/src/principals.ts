@@ -24,7 +24,8 @@ export interface ControllerPrincipal {
   readonly id: string;
   readonly homeId: string;
   readonly gatewayId: string;
-  readonly role: 'administrator' | 'family_member' | 'guest';
+  /** `bridge`: not a person's, but the home's gateway's. */
+  readonly role: 'administrator' | 'family_member' | 'guest' | 'bridge';
   readonly password: PasswordHash;
   /** The password itself, for a broker that takes no hashes. In memory only: never stored or logged as it stands. */
   readonly secret?: string;

@@ -30,6 +30,9 @@ export const errorCodes = {
   certificate_expired: 'The certificate has expired; the device has to be added again.',
   server_untrusted: 'The certificate of the server is not from the CA that is trusted, or is not for this server.',
   certificate_not_accepted: 'The certificate that was delivered is not for this device, this key, or from this CA.',
+  invitation_invalid:
+    'The invitation of a gateway is unknown, was used by another gateway, or is older than its 24 hours.',
+  own_root: 'The platform has a root CA of its own and cannot become a gateway of another operator’s.',
   forbidden: 'The caller may not do this.',
   conflict: 'The request contradicts what is stored.',
   unavailable: 'A service that is needed does not answer; the request can be repeated.',

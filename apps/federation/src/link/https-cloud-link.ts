@@ -1,5 +1,6 @@
 import { currentTraceparent, traced } from '@mqtt2go/messaging';
 import { isErrorCode, Mqtt2goError, problemDetails } from '@mqtt2go/protocol';
+import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
 import { Pool } from 'undici';
 import { z } from 'zod';
@@ -19,7 +20,7 @@ export interface CloudAccess {
 const connections = 4;
 
 /** The gateways' door over HTTPS, on connections that are kept. */
-export class HttpsCloudLink extends CloudLink {
+export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   private pool: Pool;
 
   constructor(private access: CloudAccess) {
@@ -65,6 +66,10 @@ export class HttpsCloudLink extends CloudLink {
       });
     }
     return answer.data;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '@mqtt2go/config';
+import { loadConfig, type PlatformConfig } from '@mqtt2go/config';
 import { Bus, discovery, provisioning, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import {
   Authority,
@@ -56,15 +56,20 @@ export class World {
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
+    private readonly changes: Partial<PlatformConfig>,
   ) {}
 
-  static async create(options: PlatformOptions = {}, given?: TestDatabase): Promise<World> {
+  static async create(
+    options: PlatformOptions = {},
+    given?: TestDatabase,
+    changes: Partial<PlatformConfig> = {},
+  ): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-world-'));
     const database = given ?? (await createTestDatabase());
     const manufacturer = await createManufacturer('Acme');
-    const platform = await start(dataDir, database, options);
+    const platform = await start(dataDir, database, options, {}, changes);
     const ca = await readFile(join(dataDir, 'tls', 'ca.crt'), 'utf8');
-    const world = new World(dataDir, database, options, manufacturer, platform, ca);
+    const world = new World(dataDir, database, options, manufacturer, platform, ca, changes);
     await world.trust(manufacturer);
     return world;
   }
@@ -78,7 +83,7 @@ export class World {
   /** Starts what was halted, on the ports that it had or on others. */
   async resume(options = this.options, ports: Ports = this.platform.file.ports): Promise<void> {
     this.options = options;
-    this.platform = await start(this.dataDir, this.database, this.options, ports);
+    this.platform = await start(this.dataDir, this.database, this.options, ports, this.changes);
     this.ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
     await this.serviceIdentity('operator');
   }
@@ -251,6 +256,7 @@ async function start(
   database: TestDatabase,
   options: PlatformOptions,
   ports: Ports = {},
+  changes: Partial<PlatformConfig> = {},
 ): Promise<Platform> {
   const zero = Object.fromEntries(
     [
@@ -273,7 +279,7 @@ async function start(
   );
   const config = loadConfig({ ...zero, ...wanted, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
-    config,
+    { ...config, ...changes },
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,
     options,
   );

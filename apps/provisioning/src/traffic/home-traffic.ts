@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
-import { type HomeInbound, toMqtt2goError } from '@mqtt2go/protocol';
+import { type HomeInbound, toMqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { Activation } from '../activation/activation.js';
 import { Naming } from '../naming/naming.js';
@@ -16,7 +16,7 @@ export class HomeTraffic {
     private readonly brokers: HomeBrokers,
     private readonly revisions: RevisionRegistry,
     private readonly activation: Activation,
-    private readonly topics: DeviceTopicsDesk,
+    private readonly deviceTopics: DeviceTopicsDesk,
     private readonly naming: Naming,
     private readonly refusals: Refusals,
     private readonly settings: ProvisioningSettings,
@@ -39,7 +39,7 @@ export class HomeTraffic {
 
   private async handle(broker: string, topic: string, payload: Buffer): Promise<void> {
     const reading = this.revisions.readHome(topic, payload);
-    if (reading.outcome === 'ignored') return;
+    if (reading.outcome === 'ignored' || (await this.isOfAnother(topic))) return;
     if (reading.outcome === 'refused') {
       await this.refusals.refuse(reading.error, reading.reply && { ...reading.reply, broker }, reading.command);
       return;
@@ -49,6 +49,12 @@ export class HomeTraffic {
     await new Promise<void>((release) => {
       void this.answer(message, () => digestOf(topic, payload), release).finally(release);
     });
+  }
+
+  /** A device's own topics are on one broker only; what concerns a home may be said on the other side of a bridge. */
+  private async isOfAnother(topic: string): Promise<boolean> {
+    const place = topics.addDevice.parse(topic)?.params;
+    return place !== undefined && this.activation.isServedInHouse(place.homeId, place.gatewayId);
   }
 
   /** Never rejects. */
@@ -65,7 +71,7 @@ export class HomeTraffic {
       case 'activate-device':
         return this.activation.activate(message, digest(), slowed);
       case 'get-device-topics':
-        return this.topics.answer(message);
+        return this.deviceTopics.answer(message);
       case 'rename-device':
         return this.naming.name(message);
     }

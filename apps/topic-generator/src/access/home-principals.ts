@@ -42,9 +42,13 @@ const selectDevices = `
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
   FROM topic_generator.device d JOIN topic_generator.home h USING (home_id)`;
 
+/** Through its gateway's bridge a home can be reached wherever its devices are. */
+const isBridged = `EXISTS (
+  SELECT FROM topic_generator.controller b WHERE b.home_id = h.home_id AND b.role = 'bridge')`;
+
 const selectControllers = `
   SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed,
-    NOT ${serving('everybody')} AS has_moved
+    NOT ${serving('everybody')} AND NOT ${isBridged} AS has_moved
   FROM topic_generator.controller JOIN topic_generator.home h USING (home_id)`;
 
 /**
@@ -53,6 +57,8 @@ const selectControllers = `
  */
 const isHere = `($1 = h.broker OR $2 AND h.broker IS NULL)
   AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL)`;
+const mayBeReached = `($1 = h.broker OR $2 AND h.broker IS NULL)
+  AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL OR username = ANY(h.hosted))`;
 
 export interface HomePrincipalsOptions {
   /** The name of the home broker. */
@@ -96,7 +102,7 @@ export class HomePrincipals implements PrincipalSource {
   }
 
   private async devices(condition: string, parameters: unknown[]): Promise<DevicePrincipal[]> {
-    const rows = await this.read<DeviceRow>(selectDevices, condition, parameters);
+    const rows = await this.read<DeviceRow>(selectDevices, isHere, condition, parameters);
     return rows.map((row) => ({
       kind: 'device',
       id: row.device_id,
@@ -108,14 +114,19 @@ export class HomePrincipals implements PrincipalSource {
     }));
   }
 
-  private async read<Row>(select: string, condition: string, parameters: readonly unknown[]): Promise<Row[]> {
+  private async read<Row>(
+    select: string,
+    place: string,
+    condition: string,
+    parameters: readonly unknown[],
+  ): Promise<Row[]> {
     const { broker, isFirst } = this.options;
-    return this.dataSource.query(`${select} WHERE ${isHere} AND ${condition}`, [broker, isFirst, ...parameters]);
+    return this.dataSource.query(`${select} WHERE ${place} AND ${condition}`, [broker, isFirst, ...parameters]);
   }
 
   private async controllers(condition: string, parameters: unknown[]): Promise<ControllerPrincipal[]> {
     const { secrets } = this;
-    const rows = await this.read<ControllerRow>(selectControllers, condition, parameters);
+    const rows = await this.read<ControllerRow>(selectControllers, mayBeReached, condition, parameters);
     return rows.map((row) => ({
       kind: 'controller',
       id: row.username,

@@ -25,4 +25,8 @@ export class Home {
 
   @Column({ name: 'moved_to_port', type: 'integer', nullable: true })
   movedToPort: number | null;
+
+  /** User names that were here before the home itself came: of those who reach it through its gateway's bridge. */
+  @Column({ name: 'hosted', type: 'varchar', length: 129, array: true, default: () => "'{}'" })
+  hosted: string[];
 }

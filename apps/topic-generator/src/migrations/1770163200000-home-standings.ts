@@ -10,7 +10,8 @@ export class HomeStandings1770163200000 implements MigrationInterface {
         ADD COLUMN standing varchar(16) NOT NULL DEFAULT 'here',
         ADD COLUMN move_id uuid,
         ADD COLUMN moved_to_host varchar(253),
-        ADD COLUMN moved_to_port integer`);
+        ADD COLUMN moved_to_port integer,
+        ADD COLUMN hosted varchar(129)[] NOT NULL DEFAULT '{}'`);
     await queryRunner.query(`
       CREATE TABLE topic_generator.discarded_move (
         move_id uuid NOT NULL,
@@ -22,6 +23,7 @@ export class HomeStandings1770163200000 implements MigrationInterface {
     await queryRunner.query('DROP TABLE topic_generator.discarded_move');
     await queryRunner.query(`
       ALTER TABLE topic_generator.home
-        DROP COLUMN standing, DROP COLUMN move_id, DROP COLUMN moved_to_host, DROP COLUMN moved_to_port`);
+        DROP COLUMN standing, DROP COLUMN move_id, DROP COLUMN moved_to_host, DROP COLUMN moved_to_port,
+        DROP COLUMN hosted`);
   }
 }

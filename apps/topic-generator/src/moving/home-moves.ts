@@ -46,7 +46,7 @@ export class HomeMoves {
   async take(move: MoveStep): Promise<HomeStandingName | undefined> {
     const { homeId, step } = move;
     // Where nothing is left, only the names of before tell the broker who goes.
-    const leaving = step === 'discard' ? await this.principals(homeId) : [];
+    const leaving = step === 'discard' || step === 'take' ? await this.principals(homeId) : [];
     const standing = await this.dataSource.transaction((manager) => this.store(manager, move));
     if (standing === undefined) {
       if (leaving.length > 0) await this.tell(homeId, leaving);
@@ -54,6 +54,7 @@ export class HomeMoves {
       this.homes.forget(homeId);
       return undefined;
     }
+    if (step === 'take') await this.tell(homeId, leaving);
     if (changesAccess.has(step)) await this.tell(homeId, await this.principals(homeId));
     return standing;
   }
@@ -69,7 +70,10 @@ export class HomeMoves {
   }
 
   private async store(manager: EntityManager, { homeId, moveId, step, to }: MoveStep): Promise<HomeStandingName | undefined> {
-    const current = await this.find(manager, homeId);
+    const stored = await this.find(manager, homeId);
+    // One that is only reached from here comes as one that was never here.
+    const isHosted = step === 'receive' && stored?.standing === 'here' && !(await hasDevices(manager, homeId));
+    const current = isHosted ? undefined : stored;
     if (step === 'receive') await this.requireGoingOn(manager, moveId);
     const change = nextStanding(current, step, moveId, to);
     if (step === 'discard') await this.noteDiscarded(manager, moveId);
@@ -79,13 +83,25 @@ export class HomeMoves {
       await manager.query(`UPDATE topic_generator.home SET standing = 'arriving' WHERE home_id = $1`, [homeId]);
       return undefined;
     }
-    if (current === undefined) await this.homes.ensureHome(manager, homeId);
+    if (isHosted) {
+      await manager.query(
+        `UPDATE topic_generator.home SET hosted = array(
+           SELECT username FROM topic_generator.controller WHERE home_id = $1) WHERE home_id = $1`,
+        [homeId],
+      );
+    } else if (current === undefined) {
+      await this.homes.ensureHome(manager, homeId);
+    }
     const { standing, movedTo } = change.to;
     await manager.query(
       `UPDATE topic_generator.home SET standing = $2, move_id = $3, moved_to_host = $4, moved_to_port = $5
        WHERE home_id = $1`,
       [homeId, standing, moveId, movedTo?.host ?? null, movedTo?.port ?? null],
     );
+    if (step === 'take') {
+      await manager.query(`UPDATE topic_generator.home SET hosted = '{}' WHERE home_id = $1`, [homeId]);
+      await manager.query(`DELETE FROM topic_generator.controller WHERE home_id = $1 AND role = 'bridge'`, [homeId]);
+    }
     await this.audit(manager, homeId, { step, standing, moveId, ...(to && { to: `${to.host}:${to.port}` }) });
     return standing;
   }
@@ -94,15 +110,32 @@ export class HomeMoves {
   private async remove(manager: EntityManager, { homeId, moveId }: MoveStep): Promise<void> {
     const current = await this.find(manager, homeId);
     if (current?.standing !== 'arriving' || current.moveId !== moveId || current.movedTo !== undefined) return;
-    for (const table of ['device', 'controller', 'home_group', 'gateway', 'home']) {
-      if (table === 'device') {
-        await manager.query(
-          `DELETE FROM topic_generator.device_certificate c USING topic_generator.device d
-           WHERE d.device_id = c.device_id AND d.home_id = $1`,
-          [homeId],
-        );
-      }
+    await manager.query(
+      `DELETE FROM topic_generator.device_certificate c USING topic_generator.device d
+       WHERE d.device_id = c.device_id AND d.home_id = $1`,
+      [homeId],
+    );
+    for (const table of ['device', 'home_group']) {
       await manager.query(`DELETE FROM topic_generator.${table} WHERE home_id = $1`, [homeId]);
+    }
+    const [hosted] = await manager.query<{ hosted: string[] }[]>(
+      'SELECT hosted FROM topic_generator.home WHERE home_id = $1',
+      [homeId],
+    );
+    const remaining = hosted?.hosted ?? [];
+    await manager.query(
+      'DELETE FROM topic_generator.controller WHERE home_id = $1 AND username <> ALL($2::varchar[])',
+      [homeId, remaining],
+    );
+    if (remaining.length > 0) {
+      await manager.query(
+        `UPDATE topic_generator.home SET standing = 'here', move_id = NULL, hosted = '{}' WHERE home_id = $1`,
+        [homeId],
+      );
+    } else {
+      for (const table of ['gateway', 'home']) {
+        await manager.query(`DELETE FROM topic_generator.${table} WHERE home_id = $1`, [homeId]);
+      }
     }
     await this.audit(manager, homeId, { step: 'discard', moveId });
   }
@@ -139,4 +172,9 @@ export class HomeMoves {
       await this.brokers.sync(homeId, keys.slice(at, at + principalsPerCall));
     }
   }
+}
+
+async function hasDevices(manager: EntityManager, homeId: string): Promise<boolean> {
+  const rows = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.device WHERE home_id = $1 LIMIT 1', [homeId]);
+  return rows.length > 0;
 }

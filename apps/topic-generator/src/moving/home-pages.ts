@@ -123,11 +123,13 @@ export class HomePages {
   async takeControllers(move: OneMove, { after, upTo, records }: Page<HomeController>): Promise<void> {
     await this.inMove(move, arrives, async (manager) => {
       const { homeId } = move;
+      // Those that a home with a gateway has here, to reach it from outside, go on beside those of the gateway.
       await manager.query(
         `DELETE FROM topic_generator.controller
          WHERE home_id = $1 AND username COLLATE "C" > $2
            AND ($3::varchar IS NULL OR username COLLATE "C" <= $3)
-           AND username <> ALL($4::varchar[])`,
+           AND username <> ALL($4::varchar[])
+           AND username <> ALL(SELECT unnest(hosted) FROM topic_generator.home WHERE home_id = $1)`,
         [homeId, after, upTo ?? null, records.map(({ username }) => username)],
       );
       for (const { username, gatewayId, role, iterations, salt, hash, password } of records) {
@@ -222,5 +224,5 @@ const upsertCertificates = `
 const selectControllers = `
   SELECT username, gateway_id AS "gatewayId", role, password_iterations AS iterations, password_salt AS salt,
     password_hash AS hash, password_sealed AS sealed
-  FROM topic_generator.controller WHERE home_id = $1 AND username COLLATE "C" > $2
+  FROM topic_generator.controller WHERE home_id = $1 AND role <> 'bridge' AND username COLLATE "C" > $2
   ORDER BY username COLLATE "C" LIMIT $3`;

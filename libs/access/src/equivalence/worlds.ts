@@ -70,7 +70,13 @@ const device: fc.Arbitrary<DevicePrincipal> = fc.record({
 });
 
 const controller: fc.Arbitrary<ControllerPrincipal> = fc
-  .record({ name: anyId, homeId, gatewayId, role: fc.constantFrom('administrator', 'family_member', 'guest'), hasMoved })
+  .record({
+    name: anyId,
+    homeId,
+    gatewayId,
+    role: fc.constantFrom('administrator', 'family_member', 'guest', 'bridge'),
+    hasMoved,
+  })
   .map(({ name, ...rest }) => ({
     kind: 'controller',
     id: controllerUsername(name, rest.homeId),

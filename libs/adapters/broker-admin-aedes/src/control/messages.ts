@@ -37,7 +37,7 @@ const controller = z.object({
   id: controllerId,
   homeId: identifier,
   gatewayId: identifier,
-  role: z.enum(['administrator', 'family_member', 'guest']),
+  role: z.enum(['administrator', 'family_member', 'guest', 'bridge']),
   password: z.object({
     algorithm: z.literal('pbkdf2-sha512'),
     iterations: z.int().min(1).max(10_000_000),
