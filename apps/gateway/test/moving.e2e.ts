@@ -1,4 +1,4 @@
-import { moving, topicGenerator } from '@mqtt2go/messaging';
+import { federation, moving, topicGenerator } from '@mqtt2go/messaging';
 import { waitFor } from '@mqtt2go/testing';
 import { Pool } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -41,10 +41,23 @@ describe('a home that moves', () => {
 
   afterEach(() => pair.close());
 
-  it('goes to the cloud and back with everything that it has', async () => {
-    const [lamp, plug] = await setUp();
+  it.each([
+    ['', false],
+    [', joined with it by a bridge before and after', true],
+  ])('goes to the cloud and back with everything that it has%s', async (_how, bridge) => {
+    const [lamp, plug] = await setUp({ bridge });
     if (lamp === undefined || plug === undefined) throw new Error('no devices');
     const before = await contents(pair, pair.gateway);
+    // An app of the home that was made in the cloud, and reaches it through the bridge.
+    const away = bridge ? await pair.cloud.app(app.homeId, app.gatewayId) : undefined;
+    const reaches = async (device: Wire, value: string): Promise<void> => {
+      if (away === undefined) return;
+      const remote = await pair.cloud.connectApp(away);
+      await bridged(pair);
+      await remote.publish(lamp.joined.topics[0] ?? '', command('set', value));
+      await device.hear(({ json }) => json.value === value);
+    };
+    await reaches(lamp.joined.wire, 'through the bridge');
 
     await pair.move('remote');
     await pair.until(({ state }) => state === 'telling' || state === 'moved', 8_000);
@@ -75,10 +88,12 @@ describe('a home that moves', () => {
     await pair.move('local');
     const back = await atCloud.wire.hear(report('mqtt_credentials'));
     expect(back.json.value).toMatchObject({ broker_port: pair.gateway.platform.file.ports.home });
-    await arrive(pair.gateway, lamp);
+    const home = await arrive(pair.gateway, lamp);
     await arrive(pair.gateway, plug);
     expect(await pair.ended()).toMatchObject({ state: 'moved', to: 'local', awaited: 0 });
-    expect(await contents(pair, pair.gateway)).toStrictEqual(before);
+    const after = await contents(pair, pair.gateway);
+    expect({ ...after, controllers: after['controllers']?.filter(isNot(away)) }).toStrictEqual(before);
+    await reaches(home.wire, 'through the bridge again');
   });
 
   it('ends moved or where it was, wherever the gateway is killed', async () => {
@@ -262,6 +277,19 @@ async function standings({ gateway, cloud, homeId }: GatewayPair): Promise<(stri
 
 async function standingAt(world: World, homeId: string): Promise<string | undefined> {
   return (await world.operator.call(moving.getHomeStanding, { homeId })).standing;
+}
+
+const isNot =
+  (app: AppCredentials | undefined) =>
+  (row: unknown): boolean =>
+    (row as { username: string }).username !== app?.username;
+
+/** Resolves when the gateway's broker is joined with the cloud's. */
+async function bridged({ gateway }: GatewayPair): Promise<void> {
+  await waitFor(async () => {
+    const answer = await gateway.operator.call(federation.getLinkStatus, {});
+    return answer.bridge?.connected === true;
+  }, 'the bridge', 20_000);
 }
 
 function command(command_type: string, value: unknown): object {

@@ -106,7 +106,8 @@ export class Controllers {
     const password = createPassword();
     const { iterations, salt, hash } = await hashPassword(password);
     await this.dataSource.transaction(async (manager) => {
-      await this.homes.requireChangeable(manager, homeId);
+      // A bridge is no part of the home: it reaches the home that is elsewhere.
+      if (role !== 'bridge') await this.homes.requireChangeable(manager, homeId);
       await this.homes.ensureGateway(manager, homeId, gatewayId);
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (
