@@ -103,6 +103,8 @@ export class BridgeSession {
 
   async end(): Promise<void> {
     await this.client.endAsync(!this.client.connected);
+    // One that never got as far as a connection has none to close.
+    this.client.emit('close');
     await this.ended;
   }
 

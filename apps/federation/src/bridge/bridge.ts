@@ -116,6 +116,8 @@ export class Bridge {
     let openedAt: number | undefined;
     try {
       this.target = await this.findTarget();
+      // Nobody would end a session that begins now.
+      if (this.stopping.signal.aborted) throw new AbortError('the bridge stops');
       const session = new BridgeSession({
         target: this.target,
         ca: this.options.ca,
@@ -141,7 +143,7 @@ export class Bridge {
   /** The cloud's word, or the last one while its door does not answer. */
   private async findTarget(): Promise<BridgeTarget> {
     try {
-      return await this.options.link.call(bridgeTarget, {}, { retries: 0 });
+      return await this.options.link.call(bridgeTarget, {}, { retries: 0, timeoutMs: 5_000 });
     } catch (error) {
       if (this.target !== undefined && error instanceof Mqtt2goError && error.code === 'unavailable')
         return this.target;
