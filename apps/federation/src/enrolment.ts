@@ -45,7 +45,7 @@ async function enrolBy(
 ): Promise<Certificates> {
   const link = new HttpsCloudLink({ url: cloudUrl, ca: root });
   try {
-    return await link.call(enrol, { homeId, gatewayId, token, requests });
+    return await link.call(enrol, { homeId, gatewayId, token, requests }, { timeoutMs: 8_000, retries: 1 });
   } catch (error) {
     throw error instanceof Mqtt2goError ? explained(error, expiresAt) : error;
   } finally {

@@ -1,17 +1,22 @@
+import { TLSSocket } from 'node:tls';
 import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
 import {
   createRegistry,
   earlyProblems,
   type HttpOptions,
   ProblemFilter,
+  problemContentType,
+  problemOf,
   type ServiceHandle,
   startNestService,
 } from '@mqtt2go/runtime';
 import type { MoveStateName } from '@mqtt2go/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { FederationModule } from './federation.module.js';
-import { maxBodyBytes } from './link/limits.js';
+import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
 import type { MoverTimes } from './moving/mover.js';
 import type { RelayBroker } from './moving/relay.js';
 
@@ -127,6 +132,21 @@ function doorOptions({ host, port, ca, cert, key }: CloudSide, log: Logger): Htt
     errors: earlyProblems,
     configure: (app) => {
       app.useGlobalFilters(new ProblemFilter(log));
+      app.getHttpAdapter().getInstance().addHook('onRequest', turnStrangersAway);
     },
   };
+}
+
+/** Before a body is read: without a certificate of the operator's, there is one small question to ask. */
+async function turnStrangersAway(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { socket } = request.raw;
+  if (socket instanceof TLSSocket && socket.authorized) return;
+  const bytes = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  if (request.url === linkPath('enrol') && bytes <= maxStrangersBytes) return;
+  const error = new Mqtt2goError('forbidden', 'The door is for gateways, by their certificates.');
+  await reply
+    .code(403)
+    .header('connection', 'close')
+    .type(problemContentType)
+    .send(JSON.stringify(problemOf(error, 403)));
 }

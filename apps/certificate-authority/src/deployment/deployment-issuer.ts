@@ -6,6 +6,7 @@ import {
   homeOfAuthority,
   isLocalHost,
   PUBLIC_FILE_MODE,
+  SECRET_FILE_MODE,
   SecretBox,
   writeFileAtomically,
 } from '@mqtt2go/pki';
@@ -88,6 +89,13 @@ export class DeploymentIssuer {
   async writeAuthorities(folder: string): Promise<void> {
     await writeFileAtomically(join(folder, 'ca.crt'), this.ca, PUBLIC_FILE_MODE);
     await writeFileAtomically(join(folder, 'services-ca.crt'), this.servicesCa, PUBLIC_FILE_MODE);
+  }
+
+  /** Writes `gateway.crt` and `gateway.key`, how an enrolled gateway is known at its cloud; nothing for any other. */
+  async writeGateway(folder: string): Promise<void> {
+    if (this.gateway === undefined) return;
+    await writeFileAtomically(join(folder, 'gateway.key'), this.gateway.key, SECRET_FILE_MODE);
+    await writeFileAtomically(join(folder, 'gateway.crt'), this.gateway.cert, PUBLIC_FILE_MODE);
   }
 
   /** What a server shows to devices and controllers. @param commonName the name of the identity by default */

@@ -55,6 +55,7 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     keepAll(['home-broker', 'activation-broker', 'discovery', 'federation'], keepServer),
     keepAll([...serviceNames, 'broker'], keepService),
   ]);
+  await issuer.writeGateway(tlsDir);
   const { issued, ca, servicesCa } = issuer;
   if (issued.length > 0) log.info({ certificates: issued, hosts }, 'certificates were issued');
   return {

@@ -57,8 +57,8 @@ export class BridgeSession {
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
+      manualConnect: true,
     });
-    markAsBridge(this.client);
     this.client.handleMessage = (packet, done) => {
       // Not acknowledged before it is in the house: else the broker repeats it.
       this.options.deliver(packet).then(
@@ -76,6 +76,7 @@ export class BridgeSession {
         resolve();
       }),
     );
+    connectAsBridge(this.client);
   }
 
   get connected(): boolean {
@@ -102,6 +103,8 @@ export class BridgeSession {
 
   async end(): Promise<void> {
     await this.client.endAsync(!this.client.connected);
+    // One that never got as far as a connection has none to close.
+    this.client.emit('close');
     await this.ended;
   }
 
@@ -158,13 +161,15 @@ export class BridgeSession {
 }
 
 /**
- * The bit of the protocol's version by which MQTT 3.1.1 brokers know a bridge (0x84): they do not say to it what it has said,
+ * Connects with the bit of the protocol's version by which MQTT 3.1.1 brokers know a bridge (0x84): they do not say to it what it has said,
  * and leave the retain flag as it was. mqtt.js has no option for it.
+ * @param client made with `manualConnect`: else its first CONNECT is out before it can be changed
  */
-export function markAsBridge(client: MqttClient): void {
+export function connectAsBridge(client: MqttClient): void {
   client.on('packetsend', (packet: Packet) => {
     if (packet.cmd === 'connect') Object.assign(packet, { bridgeMode: true });
   });
+  client.connect();
 }
 
 /** CONNACK's 4 and 5: the account is gone, or not yet there. */

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { CloudLink } from '../link/cloud-link.js';
 import { bridgeTarget } from '../link/verbs.js';
 import type { BridgeQueue } from './bridge-queue.js';
-import { BridgeSession, type BridgeTarget, markAsBridge } from './bridge-session.js';
+import { BridgeSession, type BridgeTarget, connectAsBridge } from './bridge-session.js';
 
 export interface BridgeOptions {
   readonly homeId: string;
@@ -29,7 +29,7 @@ export interface BridgeState {
 }
 
 /** A connection that held for this long was a good one: the next attempt comes at once. */
-const goodMs = 10_000;
+const goodMs = 3_000;
 /** Messages taken from the broker in the house before it is held back. */
 const maxUnstored = 500;
 
@@ -51,8 +51,7 @@ export class Bridge {
   private isUp = false;
 
   constructor(private readonly options: BridgeOptions) {
-    this.local = options.homeLink.open('bridge');
-    markAsBridge(this.local);
+    this.local = options.homeLink.open('bridge', { manualConnect: true });
     this.local.handleMessage = (packet, done) => {
       const kept = this.keep(packet).catch((error: unknown) => {
         options.log.error({ err: error, topic: packet.topic }, 'a message for the cloud is not stored yet');
@@ -65,6 +64,7 @@ export class Bridge {
 
   /** Resolves when nothing that is said in the house from now on is missed; the cloud may be away. */
   async start(): Promise<void> {
+    connectAsBridge(this.local);
     await this.local.subscribeAsync(this.filters, { qos: 1 });
     this.running = this.keepUp();
   }
@@ -116,6 +116,8 @@ export class Bridge {
     let openedAt: number | undefined;
     try {
       this.target = await this.findTarget();
+      // Nobody would end a session that begins now.
+      if (this.stopping.signal.aborted) throw new AbortError('the bridge stops');
       const session = new BridgeSession({
         target: this.target,
         ca: this.options.ca,
@@ -141,7 +143,7 @@ export class Bridge {
   /** The cloud's word, or the last one while its door does not answer. */
   private async findTarget(): Promise<BridgeTarget> {
     try {
-      return await this.options.link.call(bridgeTarget, {}, { retries: 0 });
+      return await this.options.link.call(bridgeTarget, {}, { retries: 0, timeoutMs: 5_000 });
     } catch (error) {
       if (this.target !== undefined && error instanceof Mqtt2goError && error.code === 'unavailable')
         return this.target;

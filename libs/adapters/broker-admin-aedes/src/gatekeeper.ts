@@ -66,6 +66,8 @@ export class Gatekeeper {
       done();
     };
     if (client === null) return settle(false);
+    // aedes puts it in too late for what it keeps for sessions, where a bridge's own messages are left out by it.
+    Object.assign(packet, { clientId: client.id });
     this.#decide(client, 'publish', packet.topic, settle);
   }
 
