@@ -21,6 +21,7 @@ import { CertificateMetrics } from './metrics/certificate-metrics.js';
 import { HomeCertificates } from './moving/home-certificates.js';
 import { MovingController } from './moving/moving.controller.js';
 import { RenewalController } from './renewal/renewal.controller.js';
+import { DeviceRenewals } from './renewal/device-renewals.js';
 import { Renewing } from './renewal/renewing.js';
 import { AccessWithdrawal } from './revocation/access-withdrawal.js';
 import { RevocationController } from './revocation/revocation.controller.js';
@@ -68,6 +69,7 @@ export class CertificateAuthorityModule {
         },
         AccessWithdrawal,
         DeviceBundles,
+        DeviceRenewals,
         HomeCertificates,
         GatewaySigning,
         Issuing,

@@ -2,11 +2,14 @@ import { Command } from 'commander';
 import { checkpointCommand } from './audit/checkpoint-command.js';
 import { listCommand } from './audit/list-command.js';
 import { verifyCommand } from './audit/verify-command.js';
+import { resetCommand } from './clock/reset-command.js';
+import { showClockCommand } from './clock/show-command.js';
 import { addCommand } from './controller/add-command.js';
 import { credentialsCommand } from './controller/credentials-command.js';
 import { demoCommand } from './demo/demo-command.js';
 import { fleetCommand } from './device/fleet-command.js';
 import { runCommand } from './device/run-command.js';
+import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
 import { moveCommand } from './home/move-command.js';
@@ -71,6 +74,7 @@ export function createProgram(surroundings: Surroundings): Command {
   add(controller, 'add', addCommand);
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
+  add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
   const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
   add(home, 'move', moveCommand);
@@ -79,5 +83,8 @@ export function createProgram(surroundings: Surroundings): Command {
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);
   add(audit, 'checkpoint', checkpointCommand);
+  const clock = program.command('clock').description('the time of a platform on a machine whose clock may be wrong');
+  add(clock, 'show', showClockCommand);
+  add(clock, 'reset', resetCommand);
   return program;
 }

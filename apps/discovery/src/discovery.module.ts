@@ -82,7 +82,7 @@ export class DiscoveryModule {
         {
           provide: ExpirySweep,
           useFactory: (waiting: WaitingActivations, relocations: Relocations) =>
-            new ExpirySweep({ waiting, relocations }, log, sweepIntervalMs),
+            new ExpirySweep({ waiting, relocations }, clock, log, sweepIntervalMs),
           inject: [WaitingActivations, Relocations],
         },
         {

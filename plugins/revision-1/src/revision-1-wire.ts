@@ -35,6 +35,7 @@ const commandTypes = {
   'activate-device': messages.activateDevice.envelope.names,
   'rename-device': messages.renameDevice.envelope.names,
   'get-device-topics': messages.getDeviceTopics.envelope.names,
+  'renew-certificate': messages.renewCertificate.envelope.names,
   'get-broker-data': messages.getBrokerData.envelope.names,
 } as const satisfies Record<Kind, readonly string[]>;
 
@@ -58,7 +59,9 @@ export class Revision1Wire extends RevisionWire {
     if (place) return read(payload, reply, [activateDevice(place, reply), renameDevice(place, reply)]);
 
     const device = (topics.deviceTopics.parse(topic) ?? topics.deviceTopic.parse(topic))?.params;
-    if (device) return read(payload, reply, [getDeviceTopics(device.deviceId, reply)]);
+    if (device) {
+      return read(payload, reply, [getDeviceTopics(device.deviceId, reply), renewCertificate(device.deviceId, reply)]);
+    }
     return unreadable(topic, this.homeFilters);
   }
 
@@ -134,6 +137,23 @@ function getDeviceTopics(deviceId: string, reply: ReplyPath): Command<HomeInboun
   };
 }
 
+function renewCertificate(deviceId: string, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'renew-certificate',
+    types: commandTypes['renew-certificate'],
+    read: (json) => {
+      const { serial_number: serialNumber, csr } = readMessageJson('renewCertificate', json).value;
+      return {
+        kind: 'renew-certificate',
+        deviceId,
+        ...(serialNumber === undefined ? {} : { serialNumber }),
+        ...(csr === undefined ? {} : { csr }),
+        reply,
+      };
+    },
+  };
+}
+
 function getBrokerData(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
   return {
     kind: 'get-broker-data',
@@ -197,6 +217,8 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
         { ...brokerAddress(message), device_certificate: message.deviceCertificate },
         { nowMs },
       );
+    case 'certificate-renewed':
+      return encodeMessage('certificateRenewed', { device_certificate: message.deviceCertificate }, { nowMs });
     case 'broker-moved':
       return encodeMessage('brokerMoved', brokerAddress(message), { nowMs });
     case 'rename-requested':

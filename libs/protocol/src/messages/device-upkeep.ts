@@ -6,7 +6,15 @@ import { brokerIp, brokerPort, certificateRequest, pemBundle, readBrokerPort } f
 // standard's own command and report for credentials, on the topic that a device has for itself on its home's broker.
 
 const renewWord = z.literal('RENEW_CERTIFICATE');
-const renewal = { request: renewWord, csr: certificateRequest.optional().describe('PEM PKCS#10, for another key.') };
+const renewal = {
+  request: renewWord,
+  serial_number: z
+    .string()
+    .regex(/^[0-9A-F]{2,40}$/, 'must be a serial number in upper-case hex')
+    .optional()
+    .describe('Of the certificate that the device came with: those before it are not needed any more.'),
+  csr: certificateRequest.optional().describe('PEM PKCS#10, for another key.'),
+};
 
 export const renewCertificate = command({
   name: 'renewCertificate',
