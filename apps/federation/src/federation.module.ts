@@ -45,7 +45,9 @@ export class FederationModule {
     const { clock, log, databaseUrl, poolSize, busLink, encryptionKey, cloud, gateway } = deps;
     const parts = [
       cloud === undefined ? {} : cloudPart(cloud),
-      gateway === undefined ? { controllers: [NoLinkController] } : gatewayPart(gateway, { ...deps, log: serviceLog }, registry),
+      gateway === undefined
+        ? { controllers: [NoLinkController] }
+        : gatewayPart(gateway, { ...deps, log: serviceLog }, registry),
     ];
     return {
       module: FederationModule,

@@ -60,7 +60,7 @@ describe('a home that moves', () => {
     await reaches(lamp.joined.wire, 'through the bridge');
 
     await pair.move('remote');
-    await pair.until(({ state }) => state === 'telling' || state === 'moved', 8_000);
+    await pair.until(({ state }) => state === 'telling' || state === 'moved');
     const told = await lamp.joined.wire.hear(report('mqtt_credentials'));
     expect(told.json.value).toStrictEqual({
       broker_ip: 'localhost',
@@ -143,7 +143,10 @@ describe('a home that moves', () => {
       await lamp.joined.wire.hear(({ json }) => json.command_type === 'set' && json.value === state);
       dying = '';
       await pair.cloud.resume();
-      expect(await pair.ended()).toMatchObject({ state: 'rolled-back', reason: expect.stringMatching(/timeout|unavailable/) });
+      expect(await pair.ended()).toMatchObject({
+        state: 'rolled-back',
+        reason: expect.stringMatching(/timeout|unavailable/),
+      });
       expect(await standings(pair), state).toStrictEqual(['here', undefined]);
     }
     await pair.move('remote');
@@ -204,10 +207,14 @@ describe('a home that moves', () => {
     expect(await standings(pair)).toStrictEqual(['here', undefined]);
 
     const once = { retries: 0 };
-    await expect(gateway.operator.call(moving.moveHome, { homeId: 'other', to: 'remote' }, once)).rejects.toMatchObject({
-      code: 'unknown_home',
+    await expect(gateway.operator.call(moving.moveHome, { homeId: 'other', to: 'remote' }, once)).rejects.toMatchObject(
+      {
+        code: 'unknown_home',
+      },
+    );
+    await expect(gateway.operator.call(moving.moveHome, { to: 'local' }, once)).rejects.toMatchObject({
+      code: 'conflict',
     });
-    await expect(gateway.operator.call(moving.moveHome, { to: 'local' }, once)).rejects.toMatchObject({ code: 'conflict' });
     await expect(cloud.operator.call(moving.moveHome, { homeId, to: 'remote' }, once)).rejects.toMatchObject({
       code: 'not_enrolled',
     });
@@ -244,7 +251,13 @@ describe('a home that moves', () => {
     const there = await pair.cloud.connectApp(app);
     await there.subscribe(topic);
     await there.publish(topic, command('set', 'early'));
-    await old.publish(topic, { type: 'report', timestamp: 1, report_type: 'status', report_name: 'set', value: 'late' });
+    await old.publish(topic, {
+      type: 'report',
+      timestamp: 1,
+      report_type: 'status',
+      report_name: 'set',
+      value: 'late',
+    });
     await there.hear(({ json }) => json.type === 'report' && json.value === 'late');
     await old.close();
     const arrived = await arrive(pair.cloud, lamp);
@@ -286,10 +299,14 @@ const isNot =
 
 /** Resolves when the gateway's broker is joined with the cloud's. */
 async function bridged({ gateway }: GatewayPair): Promise<void> {
-  await waitFor(async () => {
-    const answer = await gateway.operator.call(federation.getLinkStatus, {});
-    return answer.bridge?.connected === true;
-  }, 'the bridge', 20_000);
+  await waitFor(
+    async () => {
+      const answer = await gateway.operator.call(federation.getLinkStatus, {});
+      return answer.bridge?.connected === true;
+    },
+    'the bridge',
+    20_000,
+  );
 }
 
 function command(command_type: string, value: unknown): object {

@@ -8,7 +8,9 @@ const to = { host: 'cloud.example', port: 8883 };
 const moveId = '00000000-0000-4000-8000-000000000001';
 
 /** What the mover does in each state, in its order, and what it hears when all of it was done. */
-const work: Readonly<Record<string, { steps: (readonly ['source' | 'target', MoveStepName])[]; event: MoveEventName }>> = {
+const work: Readonly<
+  Record<string, { steps: (readonly ['source' | 'target', MoveStepName])[]; event: MoveEventName }>
+> = {
   requested: { steps: [], event: 'checked' },
   freezing: { steps: [['source', 'freeze']], event: 'frozen' },
   copying: { steps: [['target', 'receive']], event: 'copied' },
@@ -75,12 +77,19 @@ describe('a move', () => {
   it('never has two sides that take changes, nor one that serves nobody, wherever it is killed', () => {
     fc.assert(
       fc.property(starts, ({ target, happenings }) => {
-        const world: World = { state: 'requested', source: { standing: 'here', moveId: undefined, movedTo: undefined }, target };
+        const world: World = {
+          state: 'requested',
+          source: { standing: 'here', moveId: undefined, movedTo: undefined },
+          target,
+        };
         for (const one of happenings) {
           happen(world, one);
           const standings = [world.source?.standing, world.target?.standing].filter((name) => name !== undefined);
           expect(standings.filter((name) => standingRule(name).acceptsChanges).length, world.state).toBeLessThan(2);
-          expect(standings.some((name) => standingRule(name).serves === 'everybody'), world.state).toBe(true);
+          expect(
+            standings.some((name) => standingRule(name).serves === 'everybody'),
+            world.state,
+          ).toBe(true);
         }
       }),
       { numRuns: 2_000 },
@@ -90,7 +99,11 @@ describe('a move', () => {
   it('ends moved or rolled back, never in between, once nothing kills it any more', () => {
     fc.assert(
       fc.property(starts, ({ target, happenings }) => {
-        const world: World = { state: 'requested', source: { standing: 'here', moveId: undefined, movedTo: undefined }, target };
+        const world: World = {
+          state: 'requested',
+          source: { standing: 'here', moveId: undefined, movedTo: undefined },
+          target,
+        };
         for (const one of happenings) happen(world, one);
         for (let more = 0; more < moveStateNames.length; more += 1) happen(world, { done: 0, then: 'goes on' });
         if (world.state === 'moved') {

@@ -100,7 +100,8 @@ export function checkMoves(states: Readonly<Record<MoveStateName, MoveRule>>): v
     };
     if (!reached.has(name)) wrong('cannot be reached');
     const targets = Object.values(rule.on);
-    if (rule.open === (targets.length === 0)) wrong(rule.open ? 'is open and has no way out' : 'has ended and has a way out');
+    if (rule.open === (targets.length === 0))
+      wrong(rule.open ? 'is open and has no way out' : 'has ended and has a way out');
     if (rule.canFail !== (rule.on.fail !== undefined)) wrong('says otherwise than its table whether it can fail');
     const onward = reachable(states, name);
     if (rule.canFail && !onward.has('rolled-back')) wrong('cannot be undone');

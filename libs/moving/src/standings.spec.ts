@@ -65,17 +65,33 @@ describe('how a home stands', () => {
   });
 
   it('that was received and is discarded goes back to what it was', () => {
-    expect(after(undefined, [['receive', first], ['prepare', first], ['discard', first]])).toBeUndefined();
+    expect(
+      after(undefined, [
+        ['receive', first],
+        ['prepare', first],
+        ['discard', first],
+      ]),
+    ).toBeUndefined();
     const moved: HomeStanding = { standing: 'moved', moveId: first, movedTo: to };
-    expect(after(moved, [['receive', second], ['discard', second]])).toMatchObject({ standing: 'moved', movedTo: to });
+    expect(
+      after(moved, [
+        ['receive', second],
+        ['discard', second],
+      ]),
+    ).toMatchObject({ standing: 'moved', movedTo: to });
   });
 
   it('is the same after a step that is taken twice', () => {
     fc.assert(
-      fc.property(fc.option(fc.constant(here), { nil: undefined }), fc.array(step, { maxLength: 12 }), step, (start, steps, last) => {
-        const once = after(start, [...steps, last]);
-        expect(after(once, [last])).toStrictEqual(once);
-      }),
+      fc.property(
+        fc.option(fc.constant(here), { nil: undefined }),
+        fc.array(step, { maxLength: 12 }),
+        step,
+        (start, steps, last) => {
+          const once = after(start, [...steps, last]);
+          expect(after(once, [last])).toStrictEqual(once);
+        },
+      ),
     );
   });
 

@@ -1,4 +1,10 @@
-import { type ErrorCode, type HomeStandingName, homeStandingNames, Mqtt2goError, type MoveStepName } from '@mqtt2go/protocol';
+import {
+  type ErrorCode,
+  type HomeStandingName,
+  homeStandingNames,
+  Mqtt2goError,
+  type MoveStepName,
+} from '@mqtt2go/protocol';
 
 /** What a platform stores of a home's standing. */
 export interface HomeStanding {
@@ -53,7 +59,8 @@ export const homeStandings = {
     refusal: 'home_is_moving',
   },
   draining: {
-    about: 'It is the other side’s. Devices get what was on its way to them, and are told where to go; their reports follow.',
+    about:
+      'It is the other side’s. Devices get what was on its way to them, and are told where to go; their reports follow.',
     acceptsChanges: false,
     serves: 'devices',
     on: { release: 'moved' },
@@ -134,7 +141,8 @@ function stepOfUnknown(step: MoveStepName, moveId: string): StandingChange {
 /** @throws Mqtt2goError `home_is_moving` or `home_has_moved` unless changes are accepted */
 export function requireChangeable(standing: HomeStandingName): void {
   const rule = standingRule(standing);
-  if (!rule.acceptsChanges) throw new Mqtt2goError(rule.refusal === 'home_has_moved' ? 'home_has_moved' : 'home_is_moving');
+  if (!rule.acceptsChanges)
+    throw new Mqtt2goError(rule.refusal === 'home_has_moved' ? 'home_has_moved' : 'home_is_moving');
 }
 
 export function isHomeStanding(value: string): value is HomeStandingName {

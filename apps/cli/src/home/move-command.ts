@@ -20,7 +20,11 @@ export function moveCommand(
 ): void {
   command
     .description('move the home of this gateway to the cloud, or back to the gateway')
-    .addOption(new Option('--to <side>', 'remote: the cloud; local: this gateway').choices(['remote', 'local']).makeOptionMandatory())
+    .addOption(
+      new Option('--to <side>', 'remote: the cloud; local: this gateway')
+        .choices(['remote', 'local'])
+        .makeOptionMandatory(),
+    )
     .option('--home <id>', 'to be sure which one; a gateway has one home', readId)
     .addHelpText(
       'after',

@@ -50,6 +50,7 @@ export class Moves1770163200000 implements MigrationInterface {
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    for (const table of ['kept_message', 'kept_home', 'move']) await queryRunner.query(`DROP TABLE federation.${table}`);
+    for (const table of ['kept_message', 'kept_home', 'move'])
+      await queryRunner.query(`DROP TABLE federation.${table}`);
   }
 }

@@ -101,10 +101,15 @@ export async function relocate(move: Move, { source, cloud }: Sides, nowMs: numb
     }
   }
   for await (const { records } of pagesOf(source, { homeId, moveId, part: 'factory-records' })) {
-    const devices = z.array(parts['factory-records']).parse(records).flatMap(({ device_id: deviceId, activation_code }) => {
-      const found = newest.get(deviceId);
-      return found === undefined ? [] : { deviceId, activationCode: activation_code, deviceCertificate: found.bundle };
-    });
+    const devices = z
+      .array(parts['factory-records'])
+      .parse(records)
+      .flatMap(({ device_id: deviceId, activation_code }) => {
+        const found = newest.get(deviceId);
+        return found === undefined
+          ? []
+          : { deviceId, activationCode: activation_code, deviceCertificate: found.bundle };
+      });
     if (devices.length > 0) await cloud.relocate({ homeId, broker, expiresAt, devices });
   }
 }

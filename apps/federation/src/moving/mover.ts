@@ -6,16 +6,7 @@ import { Clock } from '@mqtt2go/ports';
 import { type ErrorCode, type MoveStateName, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { Logger } from 'pino';
-import {
-  admit,
-  awaitedOf,
-  checkBothSides,
-  copy,
-  freeze,
-  handOver,
-  relocate,
-  type Sides,
-} from './move-steps.js';
+import { admit, awaitedOf, checkBothSides, copy, freeze, handOver, relocate, type Sides } from './move-steps.js';
 import { type Move, MovesRepository, type Progress } from './moves-repository.js';
 import type { Side } from './side.js';
 
@@ -98,7 +89,10 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     const { standing, devices } = await this.settings.own.standing({ homeId: own });
     const isHere = standing === 'here';
     if (isHere === (to === 'local')) {
-      throw new Mqtt2goError('conflict', isHere ? 'The home is at its gateway already.' : 'The home is not at its gateway.');
+      throw new Mqtt2goError(
+        'conflict',
+        isHere ? 'The home is at its gateway already.' : 'The home is not at its gateway.',
+      );
     }
     const nowMs = this.clock.now();
     const move: Move = {
@@ -169,7 +163,8 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       } catch (cause) {
         if (this.ending.signal.aborted) return;
         const error = toMqtt2goError(cause);
-        if (error.code === 'internal') this.settings.log.error({ err: cause, state: move.state }, 'a step of a move failed');
+        if (error.code === 'internal')
+          this.settings.log.error({ err: cause, state: move.state }, 'a step of a move failed');
         if (this.givesUp(move, error)) {
           move = await this.store(move, 'fail', { reason: error.code, detail: error.message });
           attempts = 0;
@@ -279,7 +274,10 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private entry({ moveId, homeId, to, state, reason, devices }: Move): AuditEntry {
-    const actor = state === 'requested' ? callerActor(currentCaller(), 'operator') : ({ kind: 'service', id: 'federation' } as const);
+    const actor =
+      state === 'requested'
+        ? callerActor(currentCaller(), 'operator')
+        : ({ kind: 'service', id: 'federation' } as const);
     return { actor, action: 'home.move', homeId, outcome: reason ?? 'ok', details: { moveId, to, state, devices } };
   }
 

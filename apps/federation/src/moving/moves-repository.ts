@@ -71,7 +71,13 @@ export class MovesRepository {
   }
 
   /** Undefined if the move was in another state by then. */
-  async change(move: Move, state: MoveStateName, nowMs: number, progress: Progress, entry: AuditEntry): Promise<Move | undefined> {
+  async change(
+    move: Move,
+    state: MoveStateName,
+    nowMs: number,
+    progress: Progress,
+    entry: AuditEntry,
+  ): Promise<Move | undefined> {
     const to = { ...move, reason: null, detail: null, ...progress };
     const [changed] = await this.dataSource.query<Move[]>(
       `WITH changed AS (

@@ -94,7 +94,9 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
 
   async forget(homeId: string): Promise<void> {
     await this.end(homeId, 'command');
-    await this.dataSource.query(`DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`, [homeId]);
+    await this.dataSource.query(`DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`, [
+      homeId,
+    ]);
   }
 
   async take(homeId: string, taken: number): Promise<(Message & { number: number })[]> {
@@ -138,7 +140,11 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     this.ears.delete(homeId);
     await ear.traffic.close();
     // The broker goes on to keep messages for a session until another one takes its place.
-    const last = new DeviceTraffic(ear.link, { clientId: clientIdOf(homeId), session: 'clean', log: this.settings.log });
+    const last = new DeviceTraffic(ear.link, {
+      clientId: clientIdOf(homeId),
+      session: 'clean',
+      log: this.settings.log,
+    });
     await last.listen(topics.device.filters({ homeId }), async () => undefined).finally(() => last.close());
   }
 
@@ -156,16 +162,20 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const { broker } = await this.bus.call(moving.getHomeStanding, { homeId }, { retries: 1 });
     const { brokers, log } = this.settings;
     const found = brokers.find(({ name }) => name === broker) ?? (broker === undefined ? brokers[0] : undefined);
-    if (found === undefined) throw new Mqtt2goError('configuration_invalid', `There is no link to the broker ${broker}.`);
+    if (found === undefined)
+      throw new Mqtt2goError('configuration_invalid', `There is no link to the broker ${broker}.`);
     const traffic = new DeviceTraffic(found.link, { clientId: clientIdOf(homeId), log });
     const ear: Ear = { link: found.link, traffic, kinds: new Set(), expected: new Map(), echoes: new Set() };
-    const kinds = await this.dataSource.query<{ kind: Kind }[]>('SELECT kind FROM federation.kept_home WHERE home_id = $1', [
-      homeId,
-    ]);
+    const kinds = await this.dataSource.query<{ kind: Kind }[]>(
+      'SELECT kind FROM federation.kept_home WHERE home_id = $1',
+      [homeId],
+    );
     for (const { kind } of kinds) ear.kinds.add(kind);
     if (ear.kinds.has('command')) await this.expect(homeId, ear);
     try {
-      await traffic.listen(topics.device.filters({ homeId }), (topic, payload) => this.hear(homeId, ear, topic, payload));
+      await traffic.listen(topics.device.filters({ homeId }), (topic, payload) =>
+        this.hear(homeId, ear, topic, payload),
+      );
     } catch (error) {
       await traffic.close();
       throw error;

@@ -14,7 +14,14 @@ export const parts = {
   certificates: moving.homeCertificate,
 } as const;
 export type Part = keyof typeof parts;
-export const partNames = ['structure', 'devices', 'controllers', 'onboardings', 'factory-records', 'certificates'] as const;
+export const partNames = [
+  'structure',
+  'devices',
+  'controllers',
+  'onboardings',
+  'factory-records',
+  'certificates',
+] as const;
 
 const move = z.object({ homeId: identifier, moveId: z.uuid() });
 const key = z.string().max(129);

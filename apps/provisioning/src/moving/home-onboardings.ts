@@ -42,7 +42,11 @@ export class HomeOnboardings {
    * @param broker the name of the home broker that the home is on here
    * @throws Mqtt2goError `conflict` unless the home arrives in this move
    */
-  async takePage({ homeId, moveId }: OneMove, { after, upTo, records }: Page<HomeOnboarding>, broker: string): Promise<void> {
+  async takePage(
+    { homeId, moveId }: OneMove,
+    { after, upTo, records }: Page<HomeOnboarding>,
+    broker: string,
+  ): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
       await this.standings.requireIn(manager, homeId, moveId, ['arriving', 'prepared']);
       const ids = records.map(({ onboardingId }) => onboardingId);
@@ -101,7 +105,12 @@ export class HomeOnboardings {
   }
 }
 
-function pageOf<Record>(after: string, records: Record[], keyOf: (record: Record) => string, read: number): Page<Record> {
+function pageOf<Record>(
+  after: string,
+  records: Record[],
+  keyOf: (record: Record) => string,
+  read: number,
+): Page<Record> {
   const last = read < pageSize ? undefined : records.at(-1);
   return { after, records, ...(last === undefined ? {} : { upTo: keyOf(last) }) };
 }

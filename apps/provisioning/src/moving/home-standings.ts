@@ -100,14 +100,22 @@ export class HomeStandings {
   }
 
   /** @throws Mqtt2goError `conflict` unless the home is in this move and stands in one of `standings` */
-  async requireIn(manager: EntityManager, homeId: string, moveId: string, standings: readonly HomeStandingName[]): Promise<void> {
+  async requireIn(
+    manager: EntityManager,
+    homeId: string,
+    moveId: string,
+    standings: readonly HomeStandingName[],
+  ): Promise<void> {
     const current = await this.find(manager, homeId);
     if (current?.moveId !== moveId || !standings.includes(current.standing)) {
       throw new Mqtt2goError('conflict', 'The home is not in this move.');
     }
   }
 
-  private async store(manager: EntityManager, { homeId, moveId, step, to }: MoveStep): Promise<HomeStandingName | undefined> {
+  private async store(
+    manager: EntityManager,
+    { homeId, moveId, step, to }: MoveStep,
+  ): Promise<HomeStandingName | undefined> {
     const stored = await this.find(manager, homeId);
     // A home without a row is here if it leaves, and unknown if it comes; which of them, the topic generator knows.
     const isHere = stored === undefined && step === 'freeze';
@@ -144,7 +152,10 @@ export class HomeStandings {
     );
     const [device] = open;
     if (device !== undefined) {
-      throw new Mqtt2goError('another_device_is_being_added', `The device ${device.device_id} is being added to the home.`);
+      throw new Mqtt2goError(
+        'another_device_is_being_added',
+        `The device ${device.device_id} is being added to the home.`,
+      );
     }
   }
 

@@ -35,7 +35,9 @@ export class Refusals {
     const moved = homeId === undefined ? undefined : this.standings.redirectOf(homeId);
     // The controller follows; one that does not know the message reads the refusal.
     if (moved !== undefined) {
-      await this.replies.send([{ to, message: { kind: 'broker-moved', brokerHost: moved.host, brokerPort: moved.port } }]);
+      await this.replies.send([
+        { to, message: { kind: 'broker-moved', brokerHost: moved.host, brokerPort: moved.port } },
+      ]);
     }
     await this.replies.send([
       { to, message: { kind: 'command-refused', error, ...(command === undefined ? {} : { command }) } },

@@ -66,10 +66,17 @@ export class HomeMoves {
     );
     if (row === undefined) return undefined;
     const { standing, move_id: moveId, moved_to_host: host, moved_to_port: port } = row;
-    return { standing, moveId: moveId ?? undefined, movedTo: host === null || port === null ? undefined : { host, port } };
+    return {
+      standing,
+      moveId: moveId ?? undefined,
+      movedTo: host === null || port === null ? undefined : { host, port },
+    };
   }
 
-  private async store(manager: EntityManager, { homeId, moveId, step, to }: MoveStep): Promise<HomeStandingName | undefined> {
+  private async store(
+    manager: EntityManager,
+    { homeId, moveId, step, to }: MoveStep,
+  ): Promise<HomeStandingName | undefined> {
     const stored = await this.find(manager, homeId);
     // One that is only reached from here comes as one that was never here.
     const isHosted = step === 'receive' && stored?.standing === 'here' && !(await hasDevices(manager, homeId));
@@ -141,9 +148,10 @@ export class HomeMoves {
   }
 
   private async requireGoingOn(manager: EntityManager, moveId: string): Promise<void> {
-    const discarded = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.discarded_move WHERE move_id = $1', [
-      moveId,
-    ]);
+    const discarded = await manager.query<unknown[]>(
+      'SELECT 1 FROM topic_generator.discarded_move WHERE move_id = $1',
+      [moveId],
+    );
     if (discarded.length > 0) throw new Mqtt2goError('conflict', 'The move was undone.');
   }
 
@@ -175,6 +183,8 @@ export class HomeMoves {
 }
 
 async function hasDevices(manager: EntityManager, homeId: string): Promise<boolean> {
-  const rows = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.device WHERE home_id = $1 LIMIT 1', [homeId]);
+  const rows = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.device WHERE home_id = $1 LIMIT 1', [
+    homeId,
+  ]);
   return rows.length > 0;
 }

@@ -154,7 +154,8 @@ export class HomePages {
             password === undefined ? null : this.secrets.seal(username, password),
           ],
         );
-        if (stored.length === 0) throw new Mqtt2goError('conflict', `The user name ${username} is another home’s there.`);
+        if (stored.length === 0)
+          throw new Mqtt2goError('conflict', `The user name ${username} is another home’s there.`);
       }
     });
   }

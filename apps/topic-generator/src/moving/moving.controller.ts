@@ -49,17 +49,13 @@ export class MovingController {
   }
 
   @Answers(moving.exportHomeStructure)
-  async exportHomeStructure(
-    move: Input<typeof moving.exportHomeStructure>,
-  ): Answer<typeof moving.exportHomeStructure> {
+  async exportHomeStructure(move: Input<typeof moving.exportHomeStructure>): Answer<typeof moving.exportHomeStructure> {
     const { gatewayIds, groupIds } = await this.pages.structure(move);
     return { gatewayIds: [...gatewayIds], groupIds: [...groupIds] };
   }
 
   @Answers(moving.importHomeStructure)
-  async importHomeStructure(
-    move: Input<typeof moving.importHomeStructure>,
-  ): Answer<typeof moving.importHomeStructure> {
+  async importHomeStructure(move: Input<typeof moving.importHomeStructure>): Answer<typeof moving.importHomeStructure> {
     await this.pages.takeStructure(move, move.structure);
     return {};
   }

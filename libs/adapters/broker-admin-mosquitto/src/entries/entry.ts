@@ -151,7 +151,11 @@ function controllerEntry(controller: ControllerPrincipal): Entry | undefined {
     // Its listeners force it to that.
     clientid: id,
     roles: [
-      { rolename: `${hasMoved === true ? movedPrefix : ''}controller/${homeId}/${gatewayId}/${role}`, acls, isOwn: false },
+      {
+        rolename: `${hasMoved === true ? movedPrefix : ''}controller/${homeId}/${gatewayId}/${role}`,
+        acls,
+        isOwn: false,
+      },
     ],
     identity: `controller:${tag(`${password.iterations} ${password.salt} ${password.hash}`)}`,
     serials: [],
