@@ -8,7 +8,10 @@ import { type PlatformFile, readPlatformFile } from '@mqtt2go/config';
 export const dist = dirname(process.argv[1] ?? '');
 
 const freePorts = Object.fromEntries(
-  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION'].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
+  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION'].map((name) => [
+    `MQTT2GO_${name}_PORT`,
+    '0',
+  ]),
 );
 
 /** `npm start` without npm: the gateway's bundle as a process of its own, on free ports. */

@@ -3,7 +3,6 @@ import { PersistenceModule } from '@mqtt2go/persistence';
 import { Clock } from '@mqtt2go/ports';
 import { AuditModule } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
-import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { BridgeKeeper } from './bridge/bridge-keeper.js';

@@ -56,7 +56,8 @@ export function readAddReport(payload: Uint8Array): AddReport | undefined {
   }
   if (head.reportName === 'mqtt_credentials') {
     const moved = read('brokerMoved', json);
-    if (moved) return { kind: 'moved', host: moved.value.broker_ip, port: moved.value.broker_port ?? defaultBrokerPort };
+    if (moved)
+      return { kind: 'moved', host: moved.value.broker_ip, port: moved.value.broker_port ?? defaultBrokerPort };
   }
   const refused = read('commandRefused', json);
   return refused && { kind: 'refused', command: refused.report_name, error: toError(refused.value.reason) };

@@ -47,21 +47,21 @@ interface World {
 /** One thing that happens: so many steps of the work of this state are done before the mover is killed, fails or goes on. */
 const happening = fc.record({
   done: fc.nat(2),
-  then: fc.constantFrom('killed', 'fails', 'goes on', 'finds a difference'),
+  next: fc.constantFrom('killed', 'fails', 'goes on', 'finds a difference'),
 });
 
-function happen(world: World, { done, then }: { done: number; then: string }): void {
+function happen(world: World, { done, next }: { done: number; next: string }): void {
   const todo = work[world.state];
   if (todo === undefined) return;
-  const complete = then === 'goes on' || then === 'finds a difference';
+  const complete = next === 'goes on' || next === 'finds a difference';
   for (const [side, step] of todo.steps.slice(0, complete ? todo.steps.length : done)) {
     const change = nextStanding(world[side], step, moveId, to);
     if (change.outcome === 'changed') world[side] = change.to;
     if (change.outcome === 'gone') world[side] = undefined;
   }
-  const event = { killed: undefined, fails: 'fail', 'goes on': todo.event, 'finds a difference': 'changed' }[then];
-  const next = event === undefined ? undefined : nextMoveState(world.state, event as MoveEventName);
-  if (next !== undefined) world.state = next;
+  const event = { killed: undefined, fails: 'fail', 'goes on': todo.event, 'finds a difference': 'changed' }[next];
+  const state = event === undefined ? undefined : nextMoveState(world.state, event as MoveEventName);
+  if (state !== undefined) world.state = state;
 }
 
 const starts = fc.record({
@@ -105,7 +105,7 @@ describe('a move', () => {
           target,
         };
         for (const one of happenings) happen(world, one);
-        for (let more = 0; more < moveStateNames.length; more += 1) happen(world, { done: 0, then: 'goes on' });
+        for (let more = 0; more < moveStateNames.length; more += 1) happen(world, { done: 0, next: 'goes on' });
         if (world.state === 'moved') {
           expect([world.source?.standing, world.target?.standing]).toStrictEqual(['moved', 'here']);
         } else {

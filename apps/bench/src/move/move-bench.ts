@@ -17,7 +17,9 @@ const longestWaitMs = 30_000;
 
 /** A home moves from a gateway to a cloud and back while all its devices are commanded and report. */
 export async function moveBench(count: number, tell: (line: string) => void): Promise<Row[]> {
-  const folders = await Promise.all(['cloud', 'gateway'].map((name) => mkdtemp(join(tmpdir(), `mqtt2go-bench-${name}-`))));
+  const folders = await Promise.all(
+    ['cloud', 'gateway'].map((name) => mkdtemp(join(tmpdir(), `mqtt2go-bench-${name}-`))),
+  );
   const [cloudDir = '', gatewayDir = ''] = folders;
   const running: GatewayProcess[] = [];
   try {
@@ -94,7 +96,13 @@ async function moveOnce({ operator, app, devices, to, broker }: OneMove): Promis
   const commands = countOf(devices.map((device) => app.said.get(device.deviceId) ?? new Set<number>()));
   const reports = countOf(devices.map(({ said }) => said));
   const rows = [
-    { what: `${place}: devices that arrived`, value: gaps.length, unit: '', aim: String(devices.length), reached: gaps.length === devices.length },
+    {
+      what: `${place}: devices that arrived`,
+      value: gaps.length,
+      unit: '',
+      aim: String(devices.length),
+      reached: gaps.length === devices.length,
+    },
     { what: '  in all', value: tookMs / 1_000, unit: 's' },
     { what: '  copied and compared, before anybody is told', value: (ended.copiedMs ?? 0) / 1_000, unit: 's' },
     { what: '  gap of a device, p50', value: quantile(gaps, 0.5), unit: 'ms' },
@@ -162,7 +170,8 @@ async function until(
 /** Waits for what is on its way. */
 async function settle(app: SpeakingApp, devices: readonly SpeakingDevice[]): Promise<void> {
   const untilMs = performance.now() + longestWaitMs;
-  while (performance.now() < untilMs && (lostCommands(app, devices) > 0 || lostReports(app, devices) > 0)) await sleep(100);
+  while (performance.now() < untilMs && (lostCommands(app, devices) > 0 || lostReports(app, devices) > 0))
+    await sleep(100);
 }
 
 function lostCommands(app: SpeakingApp, devices: readonly SpeakingDevice[]): number {
@@ -173,8 +182,9 @@ function lostCommands(app: SpeakingApp, devices: readonly SpeakingDevice[]): num
 }
 
 function lostReports(app: SpeakingApp, devices: readonly SpeakingDevice[]): number {
-  return devices.flatMap(({ deviceId, said }) => [...said].filter((number) => app.heard.get(deviceId)?.has(number) !== true))
-    .length;
+  return devices.flatMap(({ deviceId, said }) =>
+    [...said].filter((number) => app.heard.get(deviceId)?.has(number) !== true),
+  ).length;
 }
 
 function doubled(devices: readonly SpeakingDevice[]): number {

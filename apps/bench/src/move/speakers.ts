@@ -18,11 +18,9 @@ const numbered = z.object({ type: z.enum(['command', 'report']), value: z.string
 /** Whoever is looked for by mDNS is this machine. */
 function connect({ host, port }: Broker, options: IClientOptions): Promise<MqttClient> {
   return connectAsync(
+    `mqtts://127.0.0.1:${port}`,
     {
-      protocol: 'mqtts',
-      host: '127.0.0.1',
       servername: host === '127.0.0.1' ? 'localhost' : host,
-      port,
       reconnectPeriod: 0,
       connectTimeout: 60_000,
       protocolVersion: 4,

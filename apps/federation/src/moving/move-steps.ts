@@ -181,7 +181,7 @@ function comparable(part: Part, record: unknown, refused: Set<string>): [string,
       return [factory.device_id, factory];
     }
     case 'certificates': {
-      const { revokedAt, revocationReason, ...certificate } = parts.certificates.parse(record);
+      const { revokedAt, revocationReason: _reason, ...certificate } = parts.certificates.parse(record);
       if (revokedAt !== null) refused.add(certificate.serialNumber);
       return [certificate.serialNumber, certificate];
     }

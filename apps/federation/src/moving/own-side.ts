@@ -153,6 +153,5 @@ export class OwnSide implements Side {
 function check<P extends Part>(part: P, records: readonly unknown[]): z.output<(typeof parts)[P]>[] {
   const parsed = z.array(parts[part]).safeParse(records);
   if (!parsed.success) throw new Mqtt2goError('malformed_message', `${part}: ${z.prettifyError(parsed.error)}`);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the part's own schema has given
-  return parsed.data as z.output<(typeof parts)[P]>[];
+  return parsed.data;
 }

@@ -74,7 +74,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     clearInterval(this.timer);
     await this.looking;
     const ears = await Promise.allSettled(this.ears.values());
-    await Promise.all(ears.map((ear) => (ear.status === 'fulfilled' ? ear.value.traffic.close() : undefined)));
+    await Promise.all(ears.flatMap((ear) => (ear.status === 'fulfilled' ? [ear.value.traffic.close()] : [])));
   }
 
   /** Resolves when every report from now on is kept. @throws Mqtt2goError `unavailable` */

@@ -70,7 +70,8 @@ export class HomeConnection {
       minTimeout: reconnectMs,
       maxTimeout: longestReconnectMs,
       randomize: true,
-      shouldRetry: ({ error }) => this.#options.url === url && error instanceof Mqtt2goError && error.code === 'unavailable',
+      shouldRetry: ({ error }) =>
+        this.#options.url === url && error instanceof Mqtt2goError && error.code === 'unavailable',
     });
     if (this.#client !== undefined) await this.#comeBack(this.#client);
     this.#options.onMoved?.(url);
