@@ -8,7 +8,10 @@ import { type PlatformFile, readPlatformFile } from '@mqtt2go/config';
 export const dist = dirname(process.argv[1] ?? '');
 
 const freePorts = Object.fromEntries(
-  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS'].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
+  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION'].map((name) => [
+    `MQTT2GO_${name}_PORT`,
+    '0',
+  ]),
 );
 
 /** `npm start` without npm: the gateway's bundle as a process of its own, on free ports. */
@@ -20,7 +23,8 @@ export class GatewayProcess {
     readonly readyMs: number,
   ) {}
 
-  static async start(dataDir: string): Promise<GatewayProcess> {
+  /** @param env further variables */
+  static async start(dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<GatewayProcess> {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [...process.execArgv, join(dist, 'gateway.mjs')], {
       env: {
@@ -29,6 +33,7 @@ export class GatewayProcess {
         MQTT2GO_DATA_DIR: dataDir,
         MQTT2GO_LOG_FORMAT: 'json',
         MQTT2GO_LOG_LEVEL: 'info',
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

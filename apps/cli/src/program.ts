@@ -12,6 +12,8 @@ import { runCommand } from './device/run-command.js';
 import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
+import { moveCommand } from './home/move-command.js';
+import { statusCommand } from './home/status-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
 
@@ -74,6 +76,9 @@ export function createProgram(surroundings: Surroundings): Command {
   add(device, 'run', runCommand);
   add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
+  const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
+  add(home, 'move', moveCommand);
+  add(home, 'status', statusCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { BrokerRole, ServiceName } from '@mqtt2go/access';
+import { type BrokerRole, bridgeRules, type ServiceName } from '@mqtt2go/access';
 import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
 import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
 import type { PortConfig } from '@mqtt2go/config';
@@ -28,6 +28,16 @@ export class Brokers {
 
   homeLink(service: ServiceName): BrokerLink {
     return link(this.home, 'home', service);
+  }
+
+  /** For the bridge of a home: what may be said and heard there is the home's own. */
+  bridgeLink(homeId: string): BrokerLink {
+    const rules = bridgeRules(homeId);
+    return streamLink({
+      address: 'in-process home',
+      clientId: 'federation',
+      connect: () => this.home.connectInProcess('federation', rules),
+    });
   }
 
   activationLink(service: ServiceName): BrokerLink {

@@ -9,11 +9,12 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { startFederation } from '@mqtt2go/federation';
+import { enrolmentBy, type MoverTimes, startFederation } from '@mqtt2go/federation';
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
+import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
@@ -33,6 +34,9 @@ export interface PlatformOptions {
   readonly clock?: Clock;
   /** Called after each persisted transition of an onboarding, before anything further is done. */
   readonly onPersisted?: (state: string, onboardingId: string) => void;
+  /** The same of moves of homes. */
+  readonly onMoved?: ((state: string, moveId: string) => Promise<void> | void) | undefined;
+  readonly moverTimes?: Partial<MoverTimes> | undefined;
 }
 
 export interface Platform {
@@ -88,7 +92,15 @@ async function start(
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
   const { publicHost } = config;
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+  const isGateway = config.profile.homeBroker === 'local';
+  if (config.invitation !== undefined && !isGateway) {
+    throw new Mqtt2goError(
+      'configuration_invalid',
+      `MQTT2GO_INVITATION is for gateways; the profile is ${config.profile.name}`,
+    );
+  }
+  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
+  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
 
   const brokers = new Brokers(clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -177,17 +189,23 @@ async function start(
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
-      cloud:
-        config.profile.homeBroker === 'remote'
-          ? {
-              host: config.bind,
-              port: ports.federation,
-              url: `https://${urlHost(publicHost)}:${ports.federation}`,
-              ca: files.ca,
-              ...files.servers.federation,
-              homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
-            }
-          : undefined,
+      homeBrokers: [{ name: defaultHomeBrokerName, link: brokers.homeLink('federation') }],
+      onMoved: options.onMoved,
+      moverTimes: options.moverTimes,
+      cloud: !isGateway
+        ? {
+            host: config.bind,
+            port: ports.federation,
+            url: `https://${urlHost(publicHost)}:${ports.federation}`,
+            ca: files.ca,
+            ...files.servers.federation,
+            homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
+          }
+        : undefined,
+      gateway: files.gateway && {
+        identity: files.gateway,
+        homeLink: config.bridge ? brokers.bridgeLink(files.gateway.homeId) : undefined,
+      },
     }),
   );
 
@@ -213,7 +231,7 @@ async function start(
       homeWss: ports.homeWss,
       activation: ports.activation,
       discovery: ports.discovery,
-      ...(config.profile.homeBroker === 'remote' ? { federation: ports.federation } : {}),
+      ...(!isGateway ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,
     },

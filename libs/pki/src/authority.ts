@@ -103,6 +103,7 @@ export class Authority {
   readonly certificate: string;
   /** PEM certificates that go out with what this CA issues: its own and those above it, the root left out. */
   readonly chain: readonly string[];
+  readonly #privateKey: KeyObject;
   readonly #signer: Signer;
   readonly #subject: Encoded;
   readonly #authorityKey: Encoded;
@@ -126,11 +127,17 @@ export class Authority {
     }
     this.certificate = certificate;
     this.chain = parsed.checkIssued(parsed) ? [] : [certificate, ...above];
+    this.#privateKey = privateKey;
     this.#signer = new Signer(privateKey);
     this.#subject = subjectOf(certificate);
     this.#authorityKey = authorityKeyIdentifier(keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey))));
     this.#notAfterMs = parsed.validToDate.getTime();
     this.#home = homeOfAuthority(certificate);
+  }
+
+  /** This CA with a newer certificate, PEM, of the same key. @throws Mqtt2goError `configuration_invalid` for another key */
+  withCertificate(certificate: string): Authority {
+    return new Authority(certificate, this.#privateKey);
   }
 
   /** A self-signed CA. */

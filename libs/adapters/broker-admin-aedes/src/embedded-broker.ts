@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import {
   accessControlResponseTopic,
   accessControlTopic,
+  type AccessRules,
   type BrokerRole,
   type BusRequest,
   type Principal,
@@ -152,12 +153,15 @@ export class EmbeddedBroker {
 
   /**
    * A connection for a service in this process, ready for an MQTT client.
+   * @param rules what it may do there, where that is not what the service may
    * @throws Mqtt2goError `unavailable` once the broker is closed
    */
-  connectInProcess(service: ServiceName): Duplex {
+  connectInProcess(service: ServiceName, rules?: AccessRules): Duplex {
     if (this.#isClosed) throw new Mqtt2goError('unavailable', 'The broker in this process is closed.');
     const [near, far] = streamPair();
-    void this.#ready.then(() => this.#serve(far, { door: 'in-process', from: 'this process', service }));
+    void this.#ready.then(() =>
+      this.#serve(far, { door: 'in-process', from: 'this process', service, ...(rules && { rules }) }),
+    );
     return near;
   }
 
