@@ -106,8 +106,12 @@ describe('a deployment', () => {
     const rest = await readIdentity(at('services', 'discovery'), 'discovery');
     expect(namesAllHosts(rest.cert, ['discovery-service', 'mqtt.example.org', 'discovery', 'localhost'])).toBe(true);
     const door = await readIdentity(at('services', 'federation'), 'federation');
-    expect(namesAllHosts(door.cert, ['gateways.example.org', 'mqtt.example.org', 'federation', 'localhost'])).toBe(true);
-    expect(await readTlsFile(at('services', 'federation'), 'ca.crt')).toBe(await readFile(at('operator', 'ca.crt'), 'utf8'));
+    expect(namesAllHosts(door.cert, ['gateways.example.org', 'mqtt.example.org', 'federation', 'localhost'])).toBe(
+      true,
+    );
+    expect(await readTlsFile(at('services', 'federation'), 'ca.crt')).toBe(
+      await readFile(at('operator', 'ca.crt'), 'utf8'),
+    );
   });
 
   it('gives each broker certificates for its own names, readable by its group, and nobody access', async () => {
