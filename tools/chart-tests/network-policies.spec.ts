@@ -77,6 +77,9 @@ describe('network policies', () => {
   it('let in at each pod whom it answers', () => {
     const metrics = 'monitoring:9090';
     expect(ingress(services, 'discovery')).toEqual(sorted([metrics, 'provisioning:8443']));
+    const anywhere = ['0.0.0.0/0', '::/0'].map((cidr) => `${JSON.stringify({ ipBlock: { cidr } })}:8889`);
+    expect(ingress(services, 'federation')).toEqual(sorted([metrics, ...anywhere]));
+    expect(egress(services, 'federation')).toEqual(sorted([...always, 'bus-broker:8886', '*:4318']));
     for (const component of ['provisioning', 'certificate-authority', 'topic-generator']) {
       expect(ingress(services, component)).toEqual([metrics]);
     }
@@ -85,7 +88,9 @@ describe('network policies', () => {
     );
     expect(ingress(services, 'activation-broker')).toEqual(sorted(['discovery:8888', '*:8885']));
     expect(ingress(services, 'bus-broker')).toEqual(
-      ['certificate-authority', 'discovery', 'provisioning', 'topic-generator'].map((name) => `${name}:8886`),
+      ['certificate-authority', 'discovery', 'federation', 'provisioning', 'topic-generator'].map(
+        (name) => `${name}:8886`,
+      ),
     );
     expect(ingress(services, 'initialise')).toEqual([]);
     expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884', '*:8885']));

@@ -35,7 +35,7 @@ const everything = {
     },
   },
   services: Object.fromEntries(
-    ['discovery', 'provisioning', 'certificate-authority', 'topic-generator'].map((name) => [
+    ['discovery', 'provisioning', 'certificate-authority', 'topic-generator', 'federation'].map((name) => [
       name,
       { autoscaling: { enabled: true }, env: { MQTT2GO_LOG_LEVEL: 'debug' }, image: { repository: `own/${name}` } },
     ]),

@@ -197,7 +197,7 @@ describe('images', () => {
   it('are of this version, one for each program', async () => {
     expect(await images({})).toEqual(
       new Set([
-        ...['certificate-authority', 'discovery', 'initialise', 'provisioning', 'topic-generator'].map(
+        ...['certificate-authority', 'discovery', 'federation', 'initialise', 'provisioning', 'topic-generator'].map(
           (name) => `mqtt2go/${name}:0.1.0`,
         ),
         'docker.io/eclipse-mosquitto:2.1',
@@ -232,6 +232,7 @@ describe('the service monitor', () => {
     expect(sorted(matching.map(({ metadata: { labels } }) => labels['app.kubernetes.io/component']))).toEqual([
       'certificate-authority',
       'discovery',
+      'federation',
       'provisioning',
       'topic-generator',
     ]);

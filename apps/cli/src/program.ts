@@ -9,6 +9,10 @@ import { fleetCommand } from './device/fleet-command.js';
 import { runCommand } from './device/run-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
+import { inviteCommand } from './gateway/invite-command.js';
+import { listCommand as listGatewaysCommand } from './gateway/list-command.js';
+import { revokeCommand } from './gateway/revoke-command.js';
+import { statusCommand } from './gateway/status-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
 
@@ -70,6 +74,11 @@ export function createProgram(surroundings: Surroundings): Command {
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
   add(device, 'fleet', fleetCommand);
+  const gateway = program.command('gateway').description('houses with a gateway of their own, and their cloud');
+  add(gateway, 'invite', inviteCommand);
+  add(gateway, 'list', listGatewaysCommand);
+  add(gateway, 'revoke', revokeCommand);
+  add(gateway, 'status', statusCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);

@@ -20,6 +20,11 @@ topic-generator:
   writesAccess: false
   identities: [services/topic-generator]
   authorities: [services-ca.crt]
+federation:
+  sessions: false
+  writesAccess: false
+  identities: [services/federation, federation]
+  authorities: [services-ca.crt, ca.crt]
 {{- end -}}
 
 {{/* How many there may be at once. */}}
@@ -53,6 +58,8 @@ spec:
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_DISCOVERY_PORT
           value: '8443'
+        - name: MQTT2GO_FEDERATION_PORT
+          value: '8889'
         - name: MQTT2GO_HEALTH_BIND
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_HEALTH_PORT
@@ -72,6 +79,11 @@ spec:
         {{- if eq .component "discovery" }}
         - name: rest
           containerPort: 8443
+          protocol: TCP
+        {{- end }}
+        {{- if eq .component "federation" }}
+        - name: door
+          containerPort: 8889
           protocol: TCP
         {{- end }}
       {{- include "mqtt2go.healthProbes" "metrics" | nindent 6 }}
