@@ -62,6 +62,7 @@ export function bundleOptions(programs, folder, split = true) {
     // Each file's nearest tsconfig.json says whether its decorators emit metadata.
     tsconfig: true,
     external,
+    transform: { define: { MQTT2GO_BUILT_AT: JSON.stringify(new Date().toISOString()) } },
     // Without "import": pg's ESM entry point has no default export that CommonJS callers could use.
     resolve: { conditionNames: ['@mqtt2go/source', 'node', 'default'] },
     onLog(level, log, handler) {

@@ -22,7 +22,7 @@ export class GatewayProcess {
 
   static async start(dataDir: string): Promise<GatewayProcess> {
     const startedAt = performance.now();
-    const child = spawn(process.execPath, [join(dist, 'gateway.mjs')], {
+    const child = spawn(process.execPath, [...process.execArgv, join(dist, 'gateway.mjs')], {
       env: {
         ...process.env,
         ...freePorts,
@@ -46,26 +46,36 @@ export class GatewayProcess {
     return new GatewayProcess(child, file, readyMs);
   }
 
+  /** Memory of the gateway, and of it with its database. Linux only. */
+  async memory(dataDir: string): Promise<MemoryUse> {
+    const own = await memoryOf(this.pid);
+    const all = await Promise.all((await databasePids(dataDir)).map(memoryOf));
+    const sum = (of: 'pssMb' | 'rssMb'): number => all.reduce((total, use) => total + use[of], own[of]);
+    return { gatewayPssMb: own.pssMb, pssMb: sum('pssMb'), rssMb: sum('rssMb') };
+  }
+
   /**
-   * Resident memory in MB (10^6 bytes) of the gateway, and of it with its database; what processes share is counted
-   * once (PSS). Linux only.
+   * What the gateway and its database have used so far. A process of the database that has ended meanwhile is in neither
+   * of two such figures. Linux only.
    */
-  async memory(dataDir: string): Promise<{ gatewayMb: number; allMb: number }> {
-    const gatewayMb = await proportionalMb(this.child.pid ?? 0);
-    const postmaster = await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8').then(
-      (text) => Number(text.split('\n')[0]),
-      () => undefined,
+  async use(dataDir: string): Promise<{ cpuSeconds: number; writtenBytes: number }> {
+    const pids = [this.pid, ...(await databasePids(dataDir))];
+    const each = await Promise.all(
+      pids.map(async (pid) => ({ cpuSeconds: await cpuSecondsOf(pid), writtenBytes: await writtenBytesOf(pid) })),
     );
-    if (postmaster === undefined) return { gatewayMb, allMb: gatewayMb };
-    const pids = [postmaster, ...(await childrenOf(postmaster))];
-    const database = await Promise.all(pids.map(proportionalMb));
-    return { gatewayMb, allMb: gatewayMb + database.reduce((sum, mb) => sum + mb, 0) };
+    return each.reduce((total, { cpuSeconds, writtenBytes }) => ({
+      cpuSeconds: total.cpuSeconds + cpuSeconds,
+      writtenBytes: total.writtenBytes + writtenBytes,
+    }));
   }
 
   /** User and system time of the gateway so far, in seconds. */
   async cpuSeconds(): Promise<number> {
-    const fields = (await readFile(`/proc/${this.child.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    return cpuSecondsOf(this.pid);
+  }
+
+  private get pid(): number {
+    return this.child.pid ?? 0;
   }
 
   async stop(): Promise<void> {
@@ -74,9 +84,39 @@ export class GatewayProcess {
   }
 }
 
-async function proportionalMb(pid: number): Promise<number> {
+/** MB are 10^6 bytes. */
+export interface MemoryUse {
+  /** What processes share is counted once. */
+  readonly gatewayPssMb: number;
+  readonly pssMb: number;
+  /** What processes share is counted in each of them. */
+  readonly rssMb: number;
+}
+
+async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number }> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
-  return (Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024) / 1e6;
+  const field = (name: string): number =>
+    (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024) / 1e6;
+  return { pssMb: field('Pss'), rssMb: field('Rss') };
+}
+
+async function cpuSecondsOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
+}
+
+/** What it has had the system write to disks, whole pages. */
+async function writtenBytesOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => '');
+  return Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
+}
+
+/** The processes of a data folder's own PostgreSQL. */
+async function databasePids(dataDir: string): Promise<number[]> {
+  const text = await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8').catch(() => '');
+  const postmaster = Number(text.split('\n')[0]);
+  return postmaster > 0 ? [postmaster, ...(await childrenOf(postmaster))] : [];
 }
 
 async function childrenOf(parent: number): Promise<number[]> {

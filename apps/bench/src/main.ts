@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accessBench } from './access/access-bench.js';
 import { certificatesBench } from './cfssl.js';
 import { embeddedBench } from './embedded.js';
+import { gatewayBench } from './gateway/gateway-bench.js';
 import { serveLimit } from './machine-limit.js';
 import { stackBench } from './stack/stack-bench.js';
 import { type Row, tableOf } from './report.js';
@@ -16,12 +17,15 @@ Measures on this machine, simulators included, next to limits or peers in the sa
 loopback and is removed at the end.
 
   embedded      the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
+  gateway       the same as a small box has it: memory, time to ready, what is written, with one home (about three minutes)
   access        access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
   certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
   stack         docker/compose.remote-broker.yaml: real Mosquitto and PostgreSQL, a container a service (needs Docker and
                 npm run images; about five minutes)
 
-  --devices N      embedded: how many devices are added (600)
+  --devices N      embedded: how many devices are added (600); gateway: how many the home has (100)
+  --many N         gateway: how many are added after that (0)
+  --idle N         gateway: seconds of watching it do nothing (60)
   --concurrency N  embedded, stack: how many at once (24)
   --sizes N,N,...  access: how many devices the broker knows (1000,20000,100000)
   --seconds N      stack: how long devices are added (120)
@@ -32,7 +36,7 @@ loopback and is removed at the end.
 MQTT2GO_MOSQUITTO_IMAGE names the broker's image. The figures are also written to .bench/<suite>.json.
 `;
 
-const suite = z.enum(['embedded', 'access', 'certificates', 'stack']);
+const suite = z.enum(['embedded', 'gateway', 'access', 'certificates', 'stack']);
 const positive = z.coerce.number().int().min(1).max(1_000_000);
 
 async function main(): Promise<void> {
@@ -40,7 +44,9 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      devices: { type: 'string', default: '600' },
+      devices: { type: 'string' },
+      many: { type: 'string', default: '0' },
+      idle: { type: 'string', default: '60' },
       concurrency: { type: 'string', default: '24' },
       sizes: { type: 'string', default: '1000,20000,100000' },
       seconds: { type: 'string', default: '120' },
@@ -57,7 +63,16 @@ async function main(): Promise<void> {
     if (!values.json) process.stderr.write(`${line}\n`);
   };
   const suites = {
-    embedded: () => embeddedBench(positive.parse(values.devices), positive.parse(values.concurrency), tell),
+    embedded: () => embeddedBench(positive.parse(values.devices ?? 600), positive.parse(values.concurrency), tell),
+    gateway: () =>
+      gatewayBench(
+        {
+          devices: positive.parse(values.devices ?? 100),
+          many: z.coerce.number().int().min(0).parse(values.many),
+          idleSeconds: positive.parse(values.idle),
+        },
+        tell,
+      ),
     access: () =>
       accessBench(
         process.env.MQTT2GO_MOSQUITTO_IMAGE ?? 'mqtt2go/offline-mosquitto',

@@ -19,6 +19,7 @@ import { Settling } from './issuing/settling.js';
 import { CertificateCounts } from './metrics/certificate-counts.js';
 import { CertificateMetrics } from './metrics/certificate-metrics.js';
 import { RenewalController } from './renewal/renewal.controller.js';
+import { DeviceRenewals } from './renewal/device-renewals.js';
 import { Renewing } from './renewal/renewing.js';
 import { AccessWithdrawal } from './revocation/access-withdrawal.js';
 import { RevocationController } from './revocation/revocation.controller.js';
@@ -59,6 +60,7 @@ export class CertificateAuthorityModule {
         },
         AccessWithdrawal,
         DeviceBundles,
+        DeviceRenewals,
         GatewaySigning,
         Issuing,
         OnboardingCertificates,

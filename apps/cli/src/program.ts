@@ -2,11 +2,14 @@ import { Command } from 'commander';
 import { checkpointCommand } from './audit/checkpoint-command.js';
 import { listCommand } from './audit/list-command.js';
 import { verifyCommand } from './audit/verify-command.js';
+import { resetCommand } from './clock/reset-command.js';
+import { showClockCommand } from './clock/show-command.js';
 import { addCommand } from './controller/add-command.js';
 import { credentialsCommand } from './controller/credentials-command.js';
 import { demoCommand } from './demo/demo-command.js';
 import { fleetCommand } from './device/fleet-command.js';
 import { runCommand } from './device/run-command.js';
+import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
 import { inviteCommand } from './gateway/invite-command.js';
@@ -73,6 +76,7 @@ export function createProgram(surroundings: Surroundings): Command {
   add(controller, 'add', addCommand);
   const device = program.command('device').description('what a device does');
   add(device, 'run', runCommand);
+  add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
   const gateway = program.command('gateway').description('houses with a gateway of their own, and their cloud');
   add(gateway, 'invite', inviteCommand);
@@ -83,5 +87,8 @@ export function createProgram(surroundings: Surroundings): Command {
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);
   add(audit, 'checkpoint', checkpointCommand);
+  const clock = program.command('clock').description('the time of a platform on a machine whose clock may be wrong');
+  add(clock, 'show', showClockCommand);
+  add(clock, 'reset', resetCommand);
   return program;
 }

@@ -21,6 +21,7 @@ describe('the command line', () => {
       'controller add',
       'device',
       'device run',
+      'device show',
       'device fleet',
     ]) {
       const { code, out, err } = await running([...command.split(' ').filter(Boolean), '--help']);

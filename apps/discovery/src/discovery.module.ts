@@ -78,7 +78,7 @@ export class DiscoveryModule {
         },
         {
           provide: ExpirySweep,
-          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, log, sweepIntervalMs),
+          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, clock, log, sweepIntervalMs),
           inject: [WaitingActivations],
         },
         {

@@ -1,4 +1,5 @@
 import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
+import { refuseUntrustedClients } from '@mqtt2go/pki';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
 import { createRegistry, earlyProblems, ProblemFilter, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
@@ -65,7 +66,7 @@ export interface DiscoveryHandle extends ServiceHandle {
  * @throws Mqtt2goError `port_in_use`; `unavailable` without the database; `configuration_invalid` for the encryption key
  */
 export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHandle> {
-  const { log, busLink, rest, sharedBus = false } = deps;
+  const { log, clock, busLink, rest, sharedBus = false } = deps;
   const registry = createRegistry('discovery');
   const service = await startNestService({
     name: 'discovery',
@@ -86,12 +87,16 @@ export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHand
         cert: rest.cert,
         key: rest.key,
         requestCert: true,
-        rejectUnauthorized: true,
+        // By refuseUntrustedClients, which does not go by the system's clock.
+        rejectUnauthorized: false,
         minVersion: 'TLSv1.2',
         requestTimeout: requestTimeoutMs,
       },
       errors: earlyProblems,
-      configure: (app) => configureRest(app, log.child({ service: 'discovery' })),
+      configure: (app) => {
+        refuseUntrustedClients(app.getHttpServer(), () => ({ trustAnchors: [rest.ca], nowMs: clock.now() }));
+        configureRest(app, log.child({ service: 'discovery' }));
+      },
     },
   });
   const { httpPort } = service;

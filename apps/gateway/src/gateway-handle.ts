@@ -1,10 +1,11 @@
 import type { PluginHost } from '@mqtt2go/plugin-api';
+import type { FloorClock } from '@mqtt2go/ports';
 import { checkHealth, createRegistry, type ServiceHandle } from '@mqtt2go/runtime';
 import { Gauge } from 'prom-client';
 import type { Brokers } from './brokers.js';
 
-/** What is the gateway's own, for health and metrics: embedded brokers and plugins. */
-export function gatewayHandle(brokers: Brokers, plugins: PluginHost): ServiceHandle {
+/** What is the gateway's own, for health and metrics: embedded brokers, plugins and the clock. */
+export function gatewayHandle(brokers: Brokers, plugins: PluginHost, clock: FloorClock): ServiceHandle {
   const registry = createRegistry('gateway');
   const gauge = (name: string, help: string, read: (stats: ReturnType<Brokers['stats']>[number]) => number): void => {
     new Gauge({
@@ -28,6 +29,14 @@ export function gatewayHandle(brokers: Brokers, plugins: PluginHost): ServiceHan
     'Publishes and subscriptions refused.',
     ({ counters }) => counters.publishesRefused + counters.subscriptionsRefused,
   );
+  new Gauge({
+    name: 'mqtt2go_clock_system_offset_seconds',
+    help: "How far the system's clock is from the platform's time; negative when it is behind.",
+    registers: [registry],
+    collect() {
+      this.set(clock.systemOffsetMs / 1_000);
+    },
+  });
   const checks = [
     { name: 'plugins', check: () => requireAll(plugins) },
     { name: 'access copies', check: () => requireCopies(brokers) },

@@ -3,9 +3,11 @@ import { loadConfig, type LogConfig, type PlatformConfig } from '@mqtt2go/config
 import { createLogger, runMain } from '@mqtt2go/runtime';
 import { type Platform, startPlatform } from './platform.js';
 import { readyPanel } from './ready-panel.js';
+import { keepHeapSmall } from './small-box.js';
 
 runMain('mqtt2go', async () => {
   const config = loadConfig(process.env);
+  if (config.memory === 'small') keepHeapSmall();
   const wantsJson = process.env.MQTT2GO_LOG_FORMAT === 'json';
   const log = createLogger(wantsJson ? config.log : logForPeople(config));
   const platform = await startPlatform(config, log);

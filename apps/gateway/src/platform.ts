@@ -10,8 +10,7 @@ import {
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
 import { enrolmentBy, startFederation } from '@mqtt2go/federation';
-import { readOrCreateKeyFile } from '@mqtt2go/pki';
-import { type Clock, SystemClock } from '@mqtt2go/ports';
+import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
 import { Revision1Plugin } from '@mqtt2go/revision-1';
@@ -20,10 +19,14 @@ import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
 import { Brokers } from './brokers.js';
+import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
+import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { tellServiceManager } from './service-manager.js';
+import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
 
 export interface PlatformOptions {
@@ -67,19 +70,19 @@ export async function startPlatform(
 async function start(
   given: PlatformConfig,
   log: Logger,
-  { clock = new SystemClock(), onPersisted }: PlatformOptions,
+  options: PlatformOptions,
   parts: { stop(): Promise<unknown> }[],
 ): Promise<Omit<Platform, 'stop'>> {
   const folder = await DataFolder.open(given.dataDir, (error) =>
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
+  const keeper = await ClockKeeper.open(folder.path, log);
+  const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
 
-  const encryptionKey = config.encryptionKey
-    ? Buffer.from(config.encryptionKey).toString('base64')
-    : await readOrCreateKeyFile(folder.join('secrets', 'encryption.key'));
+  const encryptionKey = await openEncryptionKey(config, folder);
   const database = await openDatabase(config, folder);
   parts.push(database);
   const databaseUrl = database.url;
@@ -104,14 +107,19 @@ async function start(
   parts.push(plugins);
   await plugins.start();
 
-  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins)];
+  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock)];
   const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
     if (!config.services.includes(service)) return;
     const handle = await startService();
     handles.push(handle);
     parts.push(handle);
   };
-  const common = { log, clock, databaseUrl };
+  const common = {
+    log,
+    clock,
+    databaseUrl,
+    ...(config.memory === 'small' ? { poolSize: smallPoolSize } : {}),
+  };
   await Promise.all([
     run('certificate-authority', () =>
       startCertificateAuthority({ ...common, busLink: brokers.busLink('certificate-authority'), encryptionKey }),
@@ -167,7 +175,7 @@ async function start(
       },
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
-      onPersisted,
+      onPersisted: options.onPersisted,
     }),
   );
 
@@ -193,6 +201,8 @@ async function start(
     }),
   );
 
+  await keeper.start();
+  parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
   const operations = await serveOperations(handles, {
@@ -221,6 +231,13 @@ async function start(
   if (someOutside) await writeServiceEnvironment(folder, { config, databaseUrl });
   await writePlatformFile(folder.path, file);
   parts.push({ stop: () => removePlatformFile(folder.path, process.pid) });
+  const isWell = async (): Promise<boolean> => {
+    const reports = await Promise.all(handles.map((handle) => handle.health()));
+    return !reports.some(({ dependencies }) =>
+      dependencies.some(({ name, status }) => name === 'database' && status === 'down'),
+    );
+  };
+  parts.push({ stop: await tellServiceManager(process.env, isWell, log) });
   return {
     file,
     database: database.description,

@@ -27,11 +27,13 @@ import { OnboardingRepository } from './onboarding/onboarding-repository.js';
 import { Onboardings } from './onboarding/onboardings.js';
 import { Recovery } from './onboarding/recovery.js';
 import { ProvisioningRuntime } from './provisioning-runtime.js';
+import { RenewalDesk } from './renewal/renewal-desk.js';
 import { schema } from './schema.js';
 import { ProvisioningSettings } from './settings.js';
 import type { ProvisioningDeps } from './start-provisioning.js';
 import { DeviceTopicsDesk } from './topics/device-topics.js';
 import { HomeBrokers } from './traffic/home-brokers.js';
+import { HomeDesks } from './traffic/home-desks.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
 import { Refusals } from './traffic/refusals.js';
@@ -64,7 +66,7 @@ export class ProvisioningModule {
           useValue: new ProvisioningSettings(log, deps.onPersisted ?? (() => undefined)),
         },
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
-        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery) },
+        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery, deps.clock) },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
         {
           provide: OnboardingMetrics,
@@ -89,6 +91,8 @@ export class ProvisioningModule {
         Activation,
         Naming,
         DeviceTopicsDesk,
+        RenewalDesk,
+        HomeDesks,
         HomeReplies,
         Refusals,
         HomeTraffic,

@@ -1,5 +1,6 @@
 export * from './broker-settings.js';
 export * from './brokers.js';
+export * from './clock-file.js';
 export { decodeKey } from './encryption-key.js';
 export * from './deployment-config.js';
 export * from './load-config.js';

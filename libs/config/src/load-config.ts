@@ -60,6 +60,8 @@ export interface PortConfig {
 export interface PlatformConfig extends CommonConfig {
   /** Which services this process runs itself. */
   readonly services: readonly RunnableService[];
+  /** `small`: that it fits on a small box counts for more than what it can do in a second. */
+  readonly memory: 'small' | 'large';
   /** The file by which a gateway enrols at the cloud at its first start. */
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
@@ -121,6 +123,7 @@ const gatewaySettings = {
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
     'all',
   ]),
+  MQTT2GO_MEMORY: z.enum(['small', 'large']).optional().describe("'small' or 'large'"),
 };
 
 const serviceSettings = {
@@ -147,9 +150,11 @@ const serviceSettings = {
  */
 export function loadConfig(env: Environment): PlatformConfig {
   const settings = readSettings(gatewaySettings, withDatabaseUrl(env));
+  const shared = common(settings);
   return deepFreeze({
-    ...common(settings),
+    ...shared,
     services: chosenServices(settings.MQTT2GO_SERVICES),
+    memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
   });

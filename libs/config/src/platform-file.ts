@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { z } from 'zod';
+import { writeWhole } from './write-whole.js';
 
 const port = z.int().min(1).max(65_535);
 
@@ -73,17 +73,7 @@ export async function readPlatformFile(dataDir: string): Promise<PlatformFile | 
 
 /** Writes the platform file as a whole or not at all, so that a reader never sees half of it. */
 export async function writePlatformFile(dataDir: string, content: PlatformFile): Promise<void> {
-  const path = platformFilePath(dataDir);
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  await mkdir(dataDir, { recursive: true });
-  const file = await open(temporary, 'w', 0o644);
-  try {
-    await file.writeFile(`${JSON.stringify(platformFile.parse(content), null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
+  await writeWhole(platformFilePath(dataDir), `${JSON.stringify(platformFile.parse(content), null, 2)}\n`);
 }
 
 /** Removes the platform file, unless another process has written its own meanwhile. Missing is fine. */

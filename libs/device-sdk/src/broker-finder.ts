@@ -4,6 +4,8 @@ export interface FoundBroker {
   readonly where: 'local' | 'discovery';
   readonly host: string;
   readonly port: number;
+  /** MQTT2GO.local was left out, as asked for. */
+  readonly passedOver?: boolean;
 }
 
 /**
@@ -19,11 +21,28 @@ export const noLocalBroker: LocalLookup = async () => undefined;
 export class BrokerFinder {
   constructor(readonly lookup: LocalLookup = noLocalBroker) {}
 
-  /** @param discovery the Discovery server's broker, as pre-loaded in the device */
-  async find(discovery: { host: string; port: number }, signal: AbortSignal): Promise<FoundBroker> {
-    const local = await this.lookup(signal);
-    return local === undefined
-      ? { where: 'discovery', host: discovery.host, port: discovery.port }
-      : { where: 'local', host: local.host, port: local.port };
+  /**
+   * @param discovery the Discovery server's broker, as pre-loaded in the device
+   * @param passesOver leaves MQTT2GO.local out, which the device has just been to in vain
+   */
+  async find(discovery: { host: string; port: number }, signal: AbortSignal, passesOver = false): Promise<FoundBroker> {
+    const local = passesOver ? undefined : await this.findLocal(signal);
+    if (local !== undefined) return { where: 'local', host: local.host, port: local.port };
+    return {
+      where: 'discovery',
+      host: discovery.host,
+      port: discovery.port,
+      ...(passesOver ? { passedOver: true } : {}),
+    };
+  }
+
+  /** MQTT2GO.local, if it answers; a lookup that fails has found nothing. */
+  async findLocal(signal: AbortSignal): Promise<{ host: string; port: number } | undefined> {
+    try {
+      return await this.lookup(signal);
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
   }
 }

@@ -22,6 +22,20 @@ export interface DeviceProblem {
   readonly retryInMs?: number;
 }
 
+/**
+ * What a device does at home to stay there: it looks for its broker again (`looks-again`, `found`), goes to another one
+ * (`moving`, then `moved` or `stays`) or gets its next certificate (`renewing`, then `renewed` or `stays`).
+ */
+export interface DeviceNotice {
+  readonly kind: 'looks-again' | 'found' | 'moving' | 'moved' | 'renewing' | 'renewed' | 'stays';
+  /** In a few words. */
+  readonly what: string;
+  readonly direction: 'local' | 'out' | 'in';
+  readonly topic?: string;
+  /** The message as it travels. */
+  readonly message?: string;
+}
+
 /** A command that the device obeyed (or refused), and what it answered. */
 export interface DeviceCommand {
   readonly topic: string;
@@ -35,6 +49,7 @@ export interface DeviceEvents {
   step: [DeviceStep];
   phase: [DevicePhase];
   problem: [DeviceProblem];
+  notice: [DeviceNotice];
   /** The device has its topics and is subscribed to all of them. */
   active: [topics: readonly string[]];
   command: [DeviceCommand];

@@ -5,6 +5,7 @@ import { activate } from './activation/activate.js';
 import type { Appliance } from './appliance/appliance.js';
 import { SwitchAppliance } from './appliance/switch-appliance.js';
 import { BrokerFinder } from './broker-finder.js';
+import { DeviceClock } from './clock.js';
 import type { DeviceEvents } from './device-events.js';
 import { ActivationTakenBack } from './home/home-deps.js';
 import { liveAtHome } from './home/home-life.js';
@@ -21,6 +22,8 @@ export interface DeviceTimes {
   /** How often it asks for its topics as long as nobody has named it. */
   readonly askAgainMs: number;
   readonly reportEveryMs: number;
+  /** How long after a renewal that came to nothing it asks again. */
+  readonly renewAgainMs: number;
 }
 
 export const defaultTimes: DeviceTimes = {
@@ -29,6 +32,7 @@ export const defaultTimes: DeviceTimes = {
   answerTimeoutMs: 10_000,
   askAgainMs: 60_000,
   reportEveryMs: 60_000,
+  renewAgainMs: 3_600_000,
 };
 
 export interface DeviceOptions {
@@ -36,8 +40,13 @@ export interface DeviceOptions {
   /** A switch by default. */
   readonly appliance?: Appliance;
   readonly times?: Partial<DeviceTimes>;
-  /** Unix time in milliseconds, for the timestamps of its messages. */
+  /**
+   * Unix time in milliseconds by the device's own clock, for the timestamps of its messages. It may be wrong or start in
+   * 1970: what matters is reckoned by the platform's time.
+   */
   readonly now?: () => number;
+  /** Uniform in [0, 1), for all jitter. */
+  readonly random?: () => number;
   /** How the addresses of hosts are found; by the system's resolver by default. */
   readonly lookup?: LookupFunction;
 }
@@ -45,16 +54,16 @@ export interface DeviceOptions {
 /**
  * A device, from the factory to a life in its home: the steps 3 to 9, 12 and 13 of "Setup via WPS with Remote
  * Broker", then obeying commands and reporting. It goes on from what its store says, so it can be stopped (or
- * killed) at any moment and run again.
- *
- * Renewal of the operational certificate is not on the wire in Rev 1.0 and is left out.
+ * killed) at any moment and run again. It renews its certificate in time, follows its home to another broker, and looks
+ * for it where it may be when it is not where it was.
  */
 export class Device extends EventEmitter<DeviceEvents> {
   readonly #store: DeviceStore;
   readonly #finder: BrokerFinder;
   readonly #appliance: Appliance;
   readonly #times: DeviceTimes;
-  readonly #now: () => number;
+  readonly #clock: DeviceClock;
+  readonly #random: () => number;
   readonly #lookup: LookupFunction | undefined;
   #stopping: AbortController | undefined;
   #running: Promise<void> | undefined;
@@ -65,7 +74,8 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#finder = options.finder ?? new BrokerFinder();
     this.#appliance = options.appliance ?? new SwitchAppliance();
     this.#times = { ...defaultTimes, ...options.times };
-    this.#now = options.now ?? Date.now;
+    this.#clock = new DeviceClock(options.now ?? Date.now);
+    this.#random = options.random ?? Math.random;
     this.#lookup = options.lookup;
   }
 
@@ -111,10 +121,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     let joined = phase !== 'factory';
     for (;;) {
       if (!joined) {
-        await activate(
-          { ...this.#common(identity), finder: this.#finder, answerTimeoutMs: this.#times.answerTimeoutMs },
-          signal,
-        );
+        await activate(this.#common(identity), signal);
         this.emit('phase', 'joined');
         joined = true;
       }
@@ -130,14 +137,18 @@ export class Device extends EventEmitter<DeviceEvents> {
   }
 
   #liveAtHome(identity: DeviceIdentity, signal: AbortSignal): Promise<never> {
-    const { askAgainMs, reportEveryMs } = this.#times;
+    const { askAgainMs, reportEveryMs, renewAgainMs } = this.#times;
     return liveAtHome(
       {
         ...this.#common(identity),
         appliance: this.#appliance,
         askAgainMs,
         reportEveryMs,
+        renewAgainMs,
         refusalsBeforeRejoin: 4,
+        missesBeforeLooking: 6,
+        triesOfNext: 8,
+        onNotice: (notice) => this.emit('notice', notice),
         onActive: (topics) => {
           this.emit('phase', 'active');
           this.emit('active', topics);
@@ -150,13 +161,16 @@ export class Device extends EventEmitter<DeviceEvents> {
   }
 
   #common(identity: DeviceIdentity) {
-    const { backOff, connectTimeoutMs } = this.#times;
+    const { backOff, connectTimeoutMs, answerTimeoutMs } = this.#times;
     return {
       store: this.#store,
       identity,
-      now: this.#now,
+      finder: this.#finder,
+      clock: this.#clock,
+      random: this.#random,
       backOff,
       connectTimeoutMs,
+      answerTimeoutMs,
       lookup: this.#lookup,
       onStep: (step: DeviceEvents['step'][0]) => void this.emit('step', step),
       onProblem: (problem: DeviceEvents['problem'][0]) => void this.emit('problem', problem),

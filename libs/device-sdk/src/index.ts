@@ -1,10 +1,12 @@
 export * from './appliance/appliance.js';
 export * from './appliance/switch-appliance.js';
 export * from './broker-finder.js';
+export { DeviceClock } from './clock.js';
 export { ConnectionProblem, type ConnectionProblemKind } from './connection/connection-problem.js';
 export * from './device.js';
 export * from './device-events.js';
-export type { BackOff } from './retrying.js';
+export { renewAtMs } from './home/renewal.js';
+export { type BackOff, waitMs } from './retrying.js';
 export * from './store/device-identity.js';
 export * from './store/device-store.js';
 export * from './store/folder-device-store.js';

@@ -19,11 +19,13 @@ export interface BrokerDataAnswer {
   readonly message: string;
 }
 
-/** Step 12, as the device understands it. */
-export interface DeviceTopicsAnswer {
-  readonly topics: readonly string[];
-  readonly message: string;
-}
+/** What the platform says to the device on its own topic at its home's broker. */
+export type HomeAnswer =
+  /** Step 12. */
+  | { readonly kind: 'topics'; readonly topics: readonly string[]; readonly unixMs: number; readonly message: string }
+  | { readonly kind: 'moved'; readonly host: string; readonly port: number; readonly message: string }
+  | { readonly kind: 'renewed' /** PEM bundle. */; readonly deviceCertificate: string; readonly message: string }
+  | { readonly kind: 'refused'; readonly command: 'topics' | 'renewal'; readonly error: Mqtt2goError };
 
 /** Step 6. @param csr PEM PKCS#10, in the `csr` key mode */
 export function writeGetBrokerData(nowMs: number, csr: string | undefined): string {
@@ -34,6 +36,15 @@ export function writeGetBrokerData(nowMs: number, csr: string | undefined): stri
 /** Step 9. */
 export function writeGetDeviceTopics(nowMs: number): string {
   return encodeMessage('getDeviceTopics', 'GET_DEVICE_TOPICS', { nowMs });
+}
+
+/**
+ * @param serialNumber of the certificate that the device came with, upper-case hex
+ * @param csr PEM PKCS#10, for another key
+ */
+export function writeRenewCertificate(nowMs: number, serialNumber: string, csr: string | undefined): string {
+  const request = { request: 'RENEW_CERTIFICATE', serial_number: serialNumber } as const;
+  return encodeMessage('renewCertificate', csr === undefined ? request : { ...request, csr }, { nowMs });
 }
 
 /** The answer to a command on one of the device's own topics. */
@@ -73,13 +84,29 @@ export function readBrokerData(payload: Uint8Array): BrokerDataAnswer | Mqtt2goE
   };
 }
 
-/** The answer to {@link writeGetDeviceTopics}, its refusal, or `undefined` for anything else. Never throws. */
-export function readDeviceTopics(payload: Uint8Array): DeviceTopicsAnswer | Mqtt2goError | undefined {
+/** What came on the device's own topic; `undefined` for anything else. Never throws. */
+export function readHomeAnswer(payload: Uint8Array): HomeAnswer | undefined {
   const json = parse(payload, 'onboarding');
   if (headOf(json)?.type !== 'report') return undefined;
-  const reading = messages.deviceTopics.reading.safeParse(json);
-  if (!reading.success) return readRefusal(json, ['topics', 'topic']);
-  return { topics: reading.data.value, message: textOf(payload) };
+  const topics = messages.deviceTopics.reading.safeParse(json);
+  if (topics.success) {
+    const { value, timestamp = 0 } = topics.data;
+    return { kind: 'topics', topics: value, unixMs: timestamp * 1_000, message: textOf(payload) };
+  }
+  const moved = messages.brokerMoved.reading.safeParse(json);
+  if (moved.success) {
+    const { broker_ip: host, broker_port: port } = moved.data.value;
+    return { kind: 'moved', host, port, message: textOf(payload) };
+  }
+  const renewed = messages.certificateRenewed.reading.safeParse(json);
+  if (renewed.success) {
+    const { device_certificate: deviceCertificate } = renewed.data.value;
+    return { kind: 'renewed', deviceCertificate, message: textOf(payload) };
+  }
+  const ofTopics = readRefusal(json, ['topics', 'topic']);
+  if (ofTopics !== undefined) return { kind: 'refused', command: 'topics', error: ofTopics };
+  const ofRenewal = readRefusal(json, ['mqtt_credentials']);
+  return ofRenewal && { kind: 'refused', command: 'renewal', error: ofRenewal };
 }
 
 /** A command to the device; `undefined` for anything else, such as its own reports. Never throws. */

@@ -11,7 +11,7 @@ const minuteMs = 60_000;
 const undoAll = [
   { kind: 'settle-certificate', outcome: 'abandoned' },
   { kind: 'withdraw-device' },
-  { kind: 'withdraw-announcement' },
+  { kind: 'withdraw-announcement', announcedUntilMs: startMs + activationWindowMs },
 ];
 
 describe('the good way', () => {
@@ -31,7 +31,7 @@ describe('the good way', () => {
 
   it('asks for the name when the device arrives, and withdraws its entry at the Discovery server', () => {
     const result = after([{ kind: 'certified' }, { kind: 'announced' }, { kind: 'claimed' }, arrival]);
-    expect(result.effects).toEqual([{ kind: 'withdraw-announcement' }]);
+    expect(result.effects).toEqual([{ kind: 'withdraw-announcement', announcedUntilMs: startMs + activationWindowMs }]);
     expect(result.replies.map((reply) => [reply.to.topic, reply.message.kind])).toEqual([
       ['/home-1/gw-1/add_device', 'onboarding-progress'],
       ['/home-1/gw-1/add_device', 'rename-requested'],
@@ -160,7 +160,10 @@ describe('ending it', () => {
   it('takes back an announcement that a restart has left behind', () => {
     const again = restartedAt(inState('announced'), startMs + minuteMs);
     expect(again.onboarding.state).toBe('requested');
-    expect(advance(again.onboarding, { kind: 'cancel' }, startMs + minuteMs).effects).toEqual(undoAll);
+    expect(advance(again.onboarding, { kind: 'cancel' }, startMs + minuteMs).effects).toEqual([
+      ...undoAll.slice(0, 2),
+      { kind: 'withdraw-announcement', announcedUntilMs: startMs + minuteMs + activationWindowMs },
+    ]);
   });
 
   it.each(['active', 'expired', 'cancelled'] as const)('changes nothing for one that is %s', (state) => {
@@ -193,7 +196,9 @@ describe('the same request again', () => {
     expect(result.effects).toEqual([{ kind: 'announce-again' }]);
     expect(result.replies.map((reply) => reply.message.kind)).toEqual(['onboarding-progress', 'rename-requested']);
     const back = advance(result.onboarding, arrival, startMs + minuteMs);
-    expect(back.effects).toEqual([{ kind: 'withdraw-announcement' }]);
+    // Both announcements: the second one may be slower than the device.
+    const announcedUntilMs = startMs + minuteMs + activationWindowMs;
+    expect(back.effects).toEqual([{ kind: 'withdraw-announcement', announcedUntilMs }]);
     expect(advance(back.onboarding, arrival, startMs + minuteMs).effects).toEqual([]);
   });
 
@@ -201,6 +206,7 @@ describe('the same request again', () => {
     const again = restartedAt(inState('awaiting-name'), startMs + minuteMs);
     expect(advance(again.onboarding, naming, startMs + minuteMs).effects).toContainEqual({
       kind: 'withdraw-announcement',
+      announcedUntilMs: startMs + minuteMs + activationWindowMs,
     });
   });
 

@@ -99,7 +99,8 @@ export type OnboardingEvent =
 export type Effect =
   | { readonly kind: 'settle-certificate'; readonly outcome: 'completed' | 'abandoned' }
   | { readonly kind: 'withdraw-device' }
-  | { readonly kind: 'withdraw-announcement' }
+  /** `announcedUntilMs`: the latest end that was announced; an announcement of it that is still on its way is void. */
+  | { readonly kind: 'withdraw-announcement'; readonly announcedUntilMs: number }
   | { readonly kind: 'announce-again' };
 
 /** A message to a controller or device; sent after the commit. */

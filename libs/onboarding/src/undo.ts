@@ -1,11 +1,17 @@
+import { activationWindowMs } from './deadlines.js';
 import type { Effect, Onboarding } from './onboarding.js';
 import { type HandOut, ruleOf } from './states.js';
 
-const takeBack: Record<HandOut, Effect> = {
-  certificate: { kind: 'settle-certificate', outcome: 'abandoned' },
-  admission: { kind: 'withdraw-device' },
-  announcement: { kind: 'withdraw-announcement' },
+const takeBack: Record<HandOut, (onboarding: Onboarding) => Effect> = {
+  certificate: () => ({ kind: 'settle-certificate', outcome: 'abandoned' }),
+  admission: () => ({ kind: 'withdraw-device' }),
+  announcement: withdrawAnnouncement,
 };
+
+/** Takes back what was announced, and what may still be on its way to be announced. */
+export function withdrawAnnouncement({ requestedAtMs }: Onboarding): Effect {
+  return { kind: 'withdraw-announcement', announcedUntilMs: requestedAtMs + activationWindowMs };
+}
 
 /** What may be out now, counting steps that were begun and whose end was not stored. */
 export function heldBy(onboarding: Onboarding): readonly HandOut[] {
@@ -18,5 +24,5 @@ export function heldBy(onboarding: Onboarding): readonly HandOut[] {
 
 /** Takes back all that an open onboarding may have handed out. */
 export function undoOf(onboarding: Onboarding): readonly Effect[] {
-  return heldBy(onboarding).map((handOut) => takeBack[handOut]);
+  return heldBy(onboarding).map((handOut) => takeBack[handOut](onboarding));
 }

@@ -16,6 +16,7 @@ export async function writeFileAtomically(path: string, content: string, mode: n
     await rm(draft, { force: true });
     throw error;
   }
+  await syncFolder(dirname(path));
 }
 
 /**
@@ -32,10 +33,22 @@ export async function readOrCreateKeyFile(path: string): Promise<string> {
     await link(draft, path).catch((error: unknown) => {
       if (!hasCode(error, 'EEXIST')) throw error;
     });
+    await syncFolder(dirname(path));
   } finally {
     await rm(draft, { force: true });
   }
   return checked(await readFile(path, 'utf8'), path);
+}
+
+/** Without it a power cut takes the name back, and with it the file. Windows has no such thing. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function checked(content: string, path: string): string {

@@ -28,6 +28,7 @@ export {
   writePublicKey,
 } from './keys.js';
 export * from './password.js';
+export * from './peer.js';
 export { joinPem, type PemBlock, splitPem, toPem } from './pem.js';
 export * from './request.js';
 export { type CrlEntry, type RevocationReason, revocationReasons } from './revocation-list.js';

@@ -79,7 +79,7 @@ describe('loading', () => {
   });
 
   it.each<[string, Record<string, PluginClass>, string, RegExp]>([
-    ['one for another version of the contract', { OfTheFuture }, 'plugin_incompatible', /\^2\.0\.0.*this is 1\.1\.0/],
+    ['one for another version of the contract', { OfTheFuture }, 'plugin_incompatible', /\^2\.0\.0.*this is 1\.2\.0/],
     ['one with no range', { Rangeless }, 'plugin_incompatible', /whatever/],
     ['one whose constructor throws', { ConstructorThrows }, 'plugin_failed', /I do things in constructors/],
     ['one whose provider throws', { ProviderThrows }, 'plugin_failed', /so do I/],

@@ -3,7 +3,7 @@ import { NetworkJoin } from '@mqtt2go/ports';
 import { RevisionWire } from './revision-wire.js';
 
 /** The version of the contract in this folder; plugins name the range of it that they are made for. */
-export const pluginApiVersion = '1.1.0';
+export const pluginApiVersion = '1.2.0';
 
 /** What a plugin adds. A kind says what the plugin's module has to provide and export. */
 export const pluginKinds = ['revision', 'network-join', 'translator', 'notifier'] as const;

@@ -51,12 +51,23 @@ export type ActivateDeviceResponse = z.infer<typeof activateDeviceResponse>;
 /** Path parameters of `DELETE /activate_device/{device_id}`; 204, also for one that is not there. */
 export const withdrawActivationParams = z.object({ device_id: identifier });
 
-/** Query of the same: only this onboarding's entry goes, a later one stays. */
-export const withdrawActivationQuery = z.object({ onboarding_id: z.uuid() });
+/**
+ * Query of the same: only this onboarding's entry goes, a later one stays. Announcements of it that end at
+ * `announced_until` (ISO 8601, UTC) or earlier do nothing when they come afterwards.
+ */
+export const withdrawActivationQuery = z.object({
+  onboarding_id: z.uuid(),
+  announced_until: z.iso.datetime().optional(),
+});
 
-/** The path of step 2 for one device, with the onboarding that it is taken back for. */
-export function withdrawActivationPath(deviceId: string, onboardingId: string): string {
-  return `${activateDevicePath}/${encodeURIComponent(deviceId)}?onboarding_id=${encodeURIComponent(onboardingId)}`;
+/**
+ * The path of step 2 for one device, with the onboarding that it is taken back for.
+ * @param announcedUntilMs the latest end of what was announced, Unix time in milliseconds
+ */
+export function withdrawActivationPath(deviceId: string, onboardingId: string, announcedUntilMs?: number): string {
+  const query = new URLSearchParams({ onboarding_id: onboardingId });
+  if (announcedUntilMs !== undefined) query.set('announced_until', new Date(announcedUntilMs).toISOString());
+  return `${activateDevicePath}/${encodeURIComponent(deviceId)}?${query.toString()}`;
 }
 
 /**

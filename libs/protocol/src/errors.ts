@@ -17,7 +17,7 @@ export const errorCodes = {
   activation_code_in_use: 'The activation code is pending for another device.',
   another_device_is_being_added: 'Another device is being added at this gateway; one at a time.',
   activation_expired: 'The activation is older than its 15 minutes.',
-  too_many_attempts: 'Too many wrong activation codes; try again later.',
+  too_many_attempts: 'Too many wrong activation codes, or renewals of a certificate; try again later.',
   csr_required: 'This device is to send a certificate signing request.',
   csr_invalid: 'The certificate signing request cannot be read or its signature does not verify.',
   csr_name_mismatch: 'The certificate signing request names another device.',

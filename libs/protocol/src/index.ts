@@ -13,9 +13,8 @@ export {
   reportTypes,
 } from './messages/define.js';
 export { deviceCommandTypes } from './messages/device-objects.js';
-export { defaultBrokerPort } from './messages/onboarding.js';
 export { type UserRole, userRole, userRoles } from './messages/users.js';
-export { maxGroups, toGroupIds } from './messages/values.js';
+export { defaultBrokerPort, maxGroups, toGroupIds } from './messages/values.js';
 export * from './onboarding-states.js';
 export * from './parse-json.js';
 export * from './registry.js';

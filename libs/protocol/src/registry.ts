@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import * as deviceObjects from './messages/device-objects.js';
 import type { MessageDefinition } from './messages/define.js';
+import * as upkeep from './messages/device-upkeep.js';
 import * as groups from './messages/groups.js';
 import * as localSetup from './messages/local-setup.js';
 import * as onboarding from './messages/onboarding.js';
@@ -24,6 +25,10 @@ export const messages = {
   commandRefused: onboarding.commandRefused,
   getDeviceTopic: onboarding.getDeviceTopic,
   deviceTopic: onboarding.deviceTopic,
+
+  renewCertificate: upkeep.renewCertificate,
+  certificateRenewed: upkeep.certificateRenewed,
+  brokerMoved: upkeep.brokerMoved,
 
   getCredentials: localSetup.getCredentials,
   credentials: localSetup.credentials,

@@ -45,6 +45,17 @@ export interface GetDeviceTopics {
   readonly reply: ReplyPath;
 }
 
+/** The device, on its home's broker, asks for the certificate after its own. */
+export interface RenewCertificate {
+  readonly kind: 'renew-certificate';
+  readonly deviceId: string;
+  /** Upper-case hex: of the certificate that the device came with, by its own account. */
+  readonly serialNumber?: string;
+  /** PEM PKCS#10: the next certificate is for its key. */
+  readonly csr?: string;
+  readonly reply: ReplyPath;
+}
+
 /** Step 6: the device, on the activation broker, asks where its broker is and for its certificate. */
 export interface GetBrokerData {
   readonly kind: 'get-broker-data';
@@ -54,7 +65,7 @@ export interface GetBrokerData {
   readonly reply: ReplyPath;
 }
 
-export type HomeInbound = ActivateDevice | RenameDevice | GetDeviceTopics;
+export type HomeInbound = ActivateDevice | RenameDevice | GetDeviceTopics | RenewCertificate;
 export type ActivationInbound = GetBrokerData;
 export type Inbound = HomeInbound | ActivationInbound;
 
@@ -82,6 +93,22 @@ export interface DeviceTopics {
   readonly topics: readonly string[];
 }
 
+/** Answer to {@link RenewCertificate}. */
+export interface CertificateRenewed {
+  readonly kind: 'certificate-renewed';
+  /** PEM bundle: certificate and chain. */
+  readonly deviceCertificate: string;
+}
+
+/** The home has moved: its broker is there now, and the device keeps its certificate. */
+export interface BrokerMoved {
+  readonly kind: 'broker-moved';
+  /** IP address or host name, no scheme; `MQTT2GO.local` for a gateway that is found by mDNS. */
+  readonly brokerHost: string;
+  /** Left out on the wire when 8883. */
+  readonly brokerPort: number;
+}
+
 /** Progress on the add_device topic; a controller of the plain standard may ignore it. */
 export interface OnboardingProgress {
   readonly kind: 'onboarding-progress';
@@ -103,7 +130,15 @@ export interface CommandRefused {
   readonly error: Mqtt2goError;
 }
 
-export type Outbound = BrokerData | RenameRequested | DeviceTopics | OnboardingProgress | CommandDone | CommandRefused;
+export type Outbound =
+  | BrokerData
+  | RenameRequested
+  | DeviceTopics
+  | CertificateRenewed
+  | BrokerMoved
+  | OnboardingProgress
+  | CommandDone
+  | CommandRefused;
 
 /** What goes to the broker: a topic and the bytes of the message. */
 export interface Publication {

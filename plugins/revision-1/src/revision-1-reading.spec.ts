@@ -144,16 +144,49 @@ describe('GET_DEVICE_TOPICS', () => {
     });
   });
 
-  it('tells the command even of a message that cannot be read: there is no other on this topic', () => {
-    const expected = { command: 'get-device-topics', topic: 'dev-1/topics' };
-    expect(refusalOf(wire.readHome('dev-1/topics', bytes('{')))).toEqual({ code: 'malformed_message', ...expected });
-    expect(refusalOf(wire.readHome('dev-1/topics', command('topics', 'GIVE')))).toEqual({
+  it('tells the command of a message that cannot be read, as far as that can be told', () => {
+    const topic = 'dev-1/topics';
+    const refused = (payload: Uint8Array) => refusalOf(wire.readHome(topic, payload));
+    expect(refused(bytes('{'))).toEqual({ code: 'malformed_message', command: undefined, topic });
+    expect(refused(command('topics', 'GIVE'))).toEqual({
       code: 'malformed_message',
-      ...expected,
+      command: 'get-device-topics',
+      topic,
     });
-    expect(refusalOf(wire.readHome('dev-1/topics', command('set', 'on')))).toEqual({
-      code: 'unknown_command',
+    expect(refused(command('set', 'on'))).toEqual({ code: 'unknown_command', command: undefined, topic });
+  });
+});
+
+describe('RENEW_CERTIFICATE', () => {
+  const request = 'RENEW_CERTIFICATE';
+  const read = (value: unknown, topic = 'dev-1/topics') => wire.readHome(topic, command('mqtt_credentials', value));
+
+  it('is read with and without the certificate’s serial number and a signing request', () => {
+    const expected = { kind: 'renew-certificate', deviceId: 'dev-1', reply: at('dev-1/topics') };
+    expect(messageOf(read({ request }))).toEqual(expected);
+    expect(messageOf(read({ request, serial_number: '0A1B', csr: 'PEM' }))).toEqual({
       ...expected,
+      serialNumber: '0A1B',
+      csr: 'PEM',
+    });
+    expect(messageOf(read({ request }, '/dev-1/topic'))).toEqual({ ...expected, reply: at('/dev-1/topic') });
+  });
+
+  it.each([
+    request,
+    'GET_BROKER_DATA',
+    { request: 'GET_BROKER_DATA' },
+    { request, csr: 5 },
+    { request, csr: 'x'.repeat(8193) },
+    { request, serial_number: '0a1b' },
+    { request, serial_number: 5 },
+    { request, serial_number: 'A'.repeat(41) },
+    null,
+  ])('refuses %j', (value) => {
+    expect(refusalOf(read(value))).toEqual({
+      code: 'malformed_message',
+      command: 'renew-certificate',
+      topic: 'dev-1/topics',
     });
   });
 });

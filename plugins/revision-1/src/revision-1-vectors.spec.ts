@@ -34,6 +34,7 @@ const inbound: readonly [string, Unaddressed][] = [
   ['getBrokerData', { kind: 'get-broker-data', activationCode: 'activation_code' }],
   ['getDeviceTopics', { kind: 'get-device-topics', deviceId: 'device_id' }],
   ['getDeviceTopic', { kind: 'get-device-topics', deviceId: 'device_id' }],
+  ['renewCertificate', { kind: 'renew-certificate', deviceId: 'device_id' }],
   [
     'renameDevice',
     {
@@ -55,6 +56,8 @@ const outbound: readonly [string, Outbound][] = [
   ['renameRequest', { kind: 'rename-requested', deviceId: 'device_id', deviceType: 'device_type' }],
   ['deviceTopics', { kind: 'device-topics', topics: ['topic_1', 'topic_2', 'topic_3'] }],
   ['deviceTopic', { kind: 'device-topics', topics: ['topic'] }],
+  ['certificateRenewed', { kind: 'certificate-renewed', deviceCertificate: 'device_certificate' }],
+  ['brokerMoved', { kind: 'broker-moved', brokerHost: 'broker_ip', brokerPort: 8883 }],
   ['renameDone', { kind: 'command-done', command: 'rename-device' }],
   ['onboardingProgress', { kind: 'onboarding-progress', deviceId: 'device_id', state: 'announced' }],
 ];

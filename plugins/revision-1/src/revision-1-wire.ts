@@ -1,6 +1,8 @@
 import { RevisionWire } from '@mqtt2go/plugin-api';
 import {
   type ActivationInbound,
+  type BrokerData,
+  type BrokerMoved,
   defaultBrokerPort,
   encodeMessage,
   type HomeInbound,
@@ -33,6 +35,7 @@ const commandTypes = {
   'activate-device': messages.activateDevice.envelope.names,
   'rename-device': messages.renameDevice.envelope.names,
   'get-device-topics': messages.getDeviceTopics.envelope.names,
+  'renew-certificate': messages.renewCertificate.envelope.names,
   'get-broker-data': messages.getBrokerData.envelope.names,
 } as const satisfies Record<Kind, readonly string[]>;
 
@@ -56,7 +59,9 @@ export class Revision1Wire extends RevisionWire {
     if (place) return read(payload, reply, [activateDevice(place, reply), renameDevice(place, reply)]);
 
     const device = (topics.deviceTopics.parse(topic) ?? topics.deviceTopic.parse(topic))?.params;
-    if (device) return read(payload, reply, [getDeviceTopics(device.deviceId, reply)]);
+    if (device) {
+      return read(payload, reply, [getDeviceTopics(device.deviceId, reply), renewCertificate(device.deviceId, reply)]);
+    }
     return unreadable(topic, this.homeFilters);
   }
 
@@ -132,6 +137,23 @@ function getDeviceTopics(deviceId: string, reply: ReplyPath): Command<HomeInboun
   };
 }
 
+function renewCertificate(deviceId: string, reply: ReplyPath): Command<HomeInbound> {
+  return {
+    kind: 'renew-certificate',
+    types: commandTypes['renew-certificate'],
+    read: (json) => {
+      const { serial_number: serialNumber, csr } = readMessageJson('renewCertificate', json).value;
+      return {
+        kind: 'renew-certificate',
+        deviceId,
+        ...(serialNumber === undefined ? {} : { serialNumber }),
+        ...(csr === undefined ? {} : { csr }),
+        reply,
+      };
+    },
+  };
+}
+
 function getBrokerData(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
   return {
     kind: 'get-broker-data',
@@ -192,13 +214,13 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
     case 'broker-data':
       return encodeMessage(
         'brokerData',
-        {
-          broker_ip: message.brokerHost,
-          ...(message.brokerPort === defaultBrokerPort ? {} : { broker_port: message.brokerPort }),
-          device_certificate: message.deviceCertificate,
-        },
+        { ...brokerAddress(message), device_certificate: message.deviceCertificate },
         { nowMs },
       );
+    case 'certificate-renewed':
+      return encodeMessage('certificateRenewed', { device_certificate: message.deviceCertificate }, { nowMs });
+    case 'broker-moved':
+      return encodeMessage('brokerMoved', brokerAddress(message), { nowMs });
     case 'rename-requested':
       return encodeMessage(
         'renameRequest',
@@ -222,6 +244,10 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
         { nowMs, commandName: commandName(message.command, topic) },
       );
   }
+}
+
+function brokerAddress({ brokerHost, brokerPort }: BrokerData | BrokerMoved) {
+  return { broker_ip: brokerHost, ...(brokerPort === defaultBrokerPort ? {} : { broker_port: brokerPort }) };
 }
 
 /** Rev 1.2 writes `topic` where Rev 1.0 writes `topics`; the topic tells which of them is spoken. */

@@ -45,6 +45,16 @@ describe('what is written', () => {
     });
   });
 
+  it('tells where the home’s broker has gone as broker data without a certificate', () => {
+    const moved: Outbound = { kind: 'broker-moved', brokerHost: 'MQTT2GO.local', brokerPort: 8883 };
+    const envelope = { type: 'report', report_type: 'command_response', timestamp, report_name: 'mqtt_credentials' };
+    expect(write(moved, 'dev/topics')).toStrictEqual({ ...envelope, value: { broker_ip: 'MQTT2GO.local' } });
+    expect(write({ ...moved, brokerHost: '192.0.2.7', brokerPort: 18883 }, 'dev/topics')).toStrictEqual({
+      ...envelope,
+      value: { broker_ip: '192.0.2.7', broker_port: 18883 },
+    });
+  });
+
   it('keeps the order of keys of the seed', () => {
     const { payload } = wire.write(
       { kind: 'rename-requested', deviceId: 'dev', deviceType: 'socket' },

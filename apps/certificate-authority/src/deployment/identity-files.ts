@@ -38,7 +38,7 @@ export interface IdentityRequest {
 
 /**
  * The identity in its two files, made anew where it is missing, is no pair (a process was killed between the two), comes from
- * another CA, does not name all hosts, or ends within 30 days.
+ * another CA, does not name all hosts, begins in the future, or ends within 30 days.
  */
 export async function keepIdentity(request: IdentityRequest): Promise<{ identity: Identity; isNew: boolean }> {
   const certificatePath = join(request.folder, `${request.name}.crt`);
@@ -65,11 +65,13 @@ async function readPair(certificatePath: string, keyPath: string): Promise<Ident
 
 function isGood({ cert, key }: Identity, { authority, hosts, nowMs }: IdentityRequest): boolean {
   try {
+    const { notBeforeMs, notAfterMs } = readCertificate(cert);
     return (
       isKeyOf(readPrivateKey(key), cert) &&
       isIssuedBy(cert, authority.certificate) &&
       namesAllHosts(cert, hosts) &&
-      readCertificate(cert).notAfterMs - nowMs > SERVER_RENEWAL_MS
+      notBeforeMs <= nowMs &&
+      notAfterMs - nowMs > SERVER_RENEWAL_MS
     );
   } catch {
     return false;

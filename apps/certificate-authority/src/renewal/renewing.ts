@@ -4,7 +4,7 @@ import { publicKeyHash, readCertificate } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, IsNull, MoreThan, Not } from 'typeorm';
 import type { z } from 'zod';
 import { Authorities } from '../authority/authorities.js';
 import { DeviceBundles } from '../certificates/device-bundles.js';
@@ -15,6 +15,10 @@ import { schema } from '../schema.js';
 
 export type RenewalRequest = z.output<typeof certificateAuthority.renewCertificate.input>;
 export type RenewalAnswer = z.input<typeof certificateAuthority.renewCertificate.output>;
+
+/** So many a device gets in a day, whoever asks: one a year is what it needs. */
+const mostPerDay = 5;
+const dayMs = 86_400_000;
 
 /** Ends within the time that whoever asks for a renewal waits for it; the renewal can be repeated. */
 const oneShortCall = { retries: 0, timeoutMs: 4_000 };
@@ -40,12 +44,20 @@ export class Renewing {
       this.dataSource.transaction((manager) => this.renewIn(manager, serialNumber, csr)),
     );
     if (isNew) this.metrics.renewed();
-    const accepted = { deviceId: successor.deviceId, renewedFrom: serialNumber, serialNumber: successor.serialNumber };
-    await this.bus.call(topicGenerator.acceptCertificate, accepted, oneShortCall);
-    return {
-      serialNumber: successor.serialNumber,
-      deviceCertificate: this.bundles.bundle(successor.certificate),
-    };
+    return this.answer(successor);
+  }
+
+  /**
+   * What a device is told of a certificate of its own; one from a renewal is put to the brokers first.
+   * @throws Mqtt2goError `certificate_revoked`, `certificate_expired`; `unavailable` or `timeout` as {@link renew}
+   */
+  async answer(certificate: DeviceCertificate): Promise<RenewalAnswer> {
+    this.requireGood(certificate);
+    const { deviceId, serialNumber, renewedFrom } = certificate;
+    if (renewedFrom !== null) {
+      await this.bus.call(topicGenerator.acceptCertificate, { deviceId, renewedFrom, serialNumber }, oneShortCall);
+    }
+    return { serialNumber, deviceCertificate: this.bundles.bundle(certificate.certificate) };
   }
 
   private async renewIn(
@@ -68,6 +80,11 @@ export class Renewing {
       this.requireGood(earlier);
       return { successor: earlier, isNew: false };
     }
+    const sinceYesterday = MoreThan(new Date(this.clock.now() - dayMs));
+    const renewed = { deviceId, renewedFrom: Not(IsNull()), notBefore: sinceYesterday };
+    if ((await manager.countBy(DeviceCertificate, renewed)) >= mostPerDay) {
+      throw new Mqtt2goError('too_many_attempts', 'The device has been given enough certificates today.');
+    }
     const issued = this.authorities.issuing.issueDevice({ deviceId, publicKey, nowMs: this.clock.now() });
     const successor = manager.create(DeviceCertificate, {
       serialNumber: issued.serialNumber,
@@ -77,13 +94,15 @@ export class Renewing {
       notBefore: new Date(issued.notBeforeMs),
       notAfter: new Date(issued.notAfterMs),
       renewedFrom: serialNumber,
+      revokedAt: null,
     });
     await manager.query(addKey, [hash, deviceId, auditRows([renewalEntry(successor)])]);
     await manager.insert(DeviceCertificate, successor);
     return { successor, isNew: true };
   }
 
-  private requireGood(certificate: DeviceCertificate): void {
+  /** @throws Mqtt2goError `certificate_revoked`, `certificate_expired` */
+  requireGood(certificate: DeviceCertificate): void {
     if (certificate.revokedAt !== null) throw new Mqtt2goError('certificate_revoked');
     if (certificate.notAfter.getTime() < this.clock.now()) {
       throw new Mqtt2goError('certificate_expired');

@@ -33,7 +33,9 @@ export class RevocationList {
   private freshList(published: PublishedList): string | undefined {
     const { revocations, publishedRevocations, nextUpdate, list } = published;
     if (list === null || nextUpdate === null || publishedRevocations !== revocations) return undefined;
-    return nextUpdate.getTime() - this.clock.now() > renewalMs ? list : undefined;
+    const leftMs = nextUpdate.getTime() - this.clock.now();
+    // One from the future was made while the clock was wrong: nobody believes it yet.
+    return leftMs > renewalMs && leftMs <= REVOCATION_LIST_VALIDITY_MS + 1_000 ? list : undefined;
   }
 
   private async publish(manager: EntityManager): Promise<string> {

@@ -1,4 +1,4 @@
-import { Device, type DevicePhase, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
+import { Device, type DeviceNotice, type DevicePhase, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -28,7 +28,8 @@ export function runCommand(
       'after',
       `
 It goes on from where it ended: whatever it has got is kept in its folder. It
-obeys set (on, off) and query, and reports its state.
+obeys set (on, off) and query, reports its state, renews its certificate, goes
+with its home to another broker, and looks for it when it does not find it.
 
 Example:
   $ npx mqtt2go device run kettle-1`,
@@ -65,6 +66,7 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
     lastSteps.set(step.step, step.what);
     if (!repeated) view.show({ who: 'device', ...step });
   });
+  device.on('notice', (notice: DeviceNotice) => view.show({ who: 'device', ...notice }));
   device.on('problem', ({ error, retryInMs }) => {
     if (retryInMs === undefined || signal.aborted) return;
     const words =

@@ -7,7 +7,14 @@ import { join } from 'node:path';
 const secret = 0o600;
 const open = 0o644;
 /** What a device that has been run leaves in its folder; nothing of it is true any more for a new one. */
-const ownFiles = ['state.json', 'operational.crt', 'operational.key'];
+const ownFiles = [
+  'state.json',
+  'pending.key',
+  'operational.crt',
+  'operational.key',
+  'operational-2.crt',
+  'operational-2.key',
+];
 
 /** @throws Mqtt2goError `conflict` when there is something in the folder already */
 export async function requireEmptyFolder(folder: string): Promise<void> {

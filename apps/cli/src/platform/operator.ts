@@ -1,5 +1,6 @@
-import { type PlatformFile, platformFilePath, readPlatformFile } from '@mqtt2go/config';
+import { type PlatformFile, platformFilePath, readLastKnownTime, readPlatformFile } from '@mqtt2go/config';
 import { Bus, type BrokerLink, tlsLink } from '@mqtt2go/messaging';
+import { serverFault } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { MqttClient } from 'mqtt';
 import { readFile } from 'node:fs/promises';
@@ -36,7 +37,17 @@ export async function openOperator(dataDir: string, signal?: AbortSignal): Promi
     read('services', 'operator.key'),
   ]);
   const clients: MqttClient[] = [];
-  const link = tlsLink({ url: platform.busUrl, ca: servicesCa, cert, key, clientId: 'operator' });
+  // On a machine whose clock is behind, the platform's certificates are from what is the future there.
+  const lastKnownMs = (await readLastKnownTime(dataDir).catch(() => undefined)) ?? 0;
+  const link = tlsLink({
+    url: platform.busUrl,
+    ca: servicesCa,
+    cert,
+    key,
+    clientId: 'operator',
+    faultOf: (socket, host) =>
+      serverFault(socket, host, { trustAnchors: [servicesCa], nowMs: Math.max(Date.now(), lastKnownMs) }),
+  });
   const noticed: BrokerLink = {
     address: link.address,
     open: (suffix, options) => {

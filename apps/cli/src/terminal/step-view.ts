@@ -1,14 +1,18 @@
 import { duration, shortenPem, wrap } from './layout.js';
 import type { Terminal } from './terminal.js';
 
-/** One of the 13 steps of "Setup via WPS with Remote Broker", as it happens. */
-export interface ShownStep {
-  readonly step: number;
+/** Something that happens. */
+export interface ShownEvent {
   readonly who: 'app' | 'platform' | 'device';
   readonly direction: 'local' | 'in' | 'out';
   readonly what: string;
   readonly topic?: string;
   readonly message?: string;
+}
+
+/** One of the 13 steps of "Setup via WPS with Remote Broker", as it happens. */
+export interface ShownStep extends ShownEvent {
+  readonly step: number;
 }
 
 const arrows = { local: '·', in: '←', out: '→' } as const;
@@ -25,28 +29,33 @@ export class StepView {
   }
 
   /** @returns milliseconds since the step before */
-  show(step: ShownStep): number {
+  show(step: ShownStep | ShownEvent): number {
     const nowMs = performance.now();
     const tookMs = nowMs - this.#lastMs;
     this.#lastMs = nowMs;
     if (this.#terminal.json) {
       const message = step.message === undefined ? undefined : shortenPem(step.message);
-      this.#terminal.result({ event: 'step', ...step, message, ms: Math.round(tookMs * 10) / 10 }, () => '');
+      this.#terminal.result(
+        { event: 'step' in step ? 'step' : 'notice', ...step, message, ms: Math.round(tookMs * 10) / 10 },
+        () => '',
+      );
     } else {
       this.#terminal.note(this.#inWords(step, tookMs));
     }
     return tookMs;
   }
 
-  #inWords({ step, who, direction, what, topic, message }: ShownStep, tookMs: number): string {
+  #inWords(shown: ShownStep | ShownEvent, tookMs: number): string {
+    const { who, direction, what, topic, message } = shown;
     const { bold, dim, cyan, green, magenta, yellow } = this.#terminal.colors;
     const dress = { app: cyan, platform: magenta, device: green }[who];
     const took = duration(tookMs).padStart(8);
-    const head = `${String(step).padStart(4)}  ${who.padEnd(8)} ${arrows[direction]} `;
+    const number = ('step' in shown ? String(shown.step) : '').padStart(4);
+    const head = `${number}  ${who.padEnd(8)} ${arrows[direction]} `;
     const [first = '', ...more] = wrapWords(what, lineWidth - head.length - took.length - 1);
     const gap = ' '.repeat(Math.max(1, lineWidth - head.length - first.length - took.length));
     const lines = [
-      `${bold(String(step).padStart(4))}  ${dress(who.padEnd(8))} ${arrows[direction]} ${first}${gap}${dim(took)}`,
+      `${bold(number)}  ${dress(who.padEnd(8))} ${arrows[direction]} ${first}${gap}${dim(took)}`,
       ...more.map((line) => `${' '.repeat(head.length)}${line}`),
     ];
     if (topic !== undefined) lines.push(...wrap(topic, lineWidth - indent.length).map((line) => indent + yellow(line)));

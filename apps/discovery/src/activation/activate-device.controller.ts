@@ -80,10 +80,12 @@ export class ActivateDeviceController {
   @ApiResponse(problemResponse('default', 'Any other refusal.'))
   async withdrawActivation(
     @Param({ schema: withdrawActivationParams }) { device_id }: z.output<typeof withdrawActivationParams>,
-    @Query({ schema: withdrawActivationQuery }) { onboarding_id }: z.output<typeof withdrawActivationQuery>,
+    @Query({ schema: withdrawActivationQuery }) query: z.output<typeof withdrawActivationQuery>,
     @Traceparent() parent?: string,
   ): Promise<void> {
-    const withdraw = () => this.waiting.withdraw(device_id, onboarding_id);
+    const { onboarding_id, announced_until } = query;
+    const untilMs = announced_until === undefined ? undefined : Date.parse(announced_until);
+    const withdraw = () => this.waiting.withdraw(device_id, onboarding_id, untilMs);
     await withOnboarding(onboarding_id, () =>
       traced(`DELETE ${activateDevicePath}`, withdraw, { kind: 'server', parent }),
     );

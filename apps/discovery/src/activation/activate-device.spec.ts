@@ -17,8 +17,8 @@ describe('POST and DELETE /activate_device', () => {
   const principal = (deviceId: string) => stand.admin.principals.get(`activation/${deviceId}`);
   const rows = () => dataSource.query<Record<string, unknown>[]>('SELECT * FROM waiting_activation ORDER BY device_id');
   const isoIn = (ms: number) => new Date(stand.clock.now() + ms).toISOString();
-  const withdraw = (deviceId: string, onboardingId: unknown) =>
-    stand.ask({ method: 'DELETE', path: `/activate_device/${deviceId}?onboarding_id=${String(onboardingId)}` });
+  const withdraw = (deviceId: string, onboardingId: unknown, until = '') =>
+    stand.ask({ method: 'DELETE', path: `/activate_device/${deviceId}?onboarding_id=${String(onboardingId)}${until}` });
 
   beforeAll(async () => {
     stand = await DiscoveryStand.create();
@@ -146,6 +146,17 @@ describe('POST and DELETE /activate_device', () => {
     expect(await rows()).toEqual([]);
     expect(principal('lamp-1')).toBeUndefined();
     expect((await stand.announce({ ...announcement, expires_at: isoIn(7 * minuteMs) })).status).toBe(201);
+    expect(await rows()).toHaveLength(1);
+  });
+
+  it('lets no announcement do anything that was meant to take the place of the one that is taken back', async () => {
+    const onboarding_id = randomUUID();
+    await stand.announce({ onboarding_id, expires_at: isoIn(6 * minuteMs) });
+    await withdraw('lamp-1', onboarding_id, `&announced_until=${isoIn(7 * minuteMs)}`);
+    expect((await stand.announce({ onboarding_id, expires_at: isoIn(7 * minuteMs) })).status).toBe(200);
+    expect(await rows()).toEqual([]);
+    expect((await stand.announce({ onboarding_id, expires_at: isoIn(8 * minuteMs) })).status).toBe(201);
+    expect((await withdraw('lamp-1', onboarding_id, '&announced_until=tomorrow')).status).toBe(400);
     expect(await rows()).toHaveLength(1);
   });
 

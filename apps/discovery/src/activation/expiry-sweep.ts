@@ -1,26 +1,34 @@
+import type { Clock } from '@mqtt2go/ports';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { WaitingActivations } from './waiting-activations.js';
 
-/** Removes what has expired, every few seconds and at the start. A late sweep lets nobody in: dates are looked at anyway. */
+/**
+ * Removes what has expired, every few seconds and at the start. A late sweep lets nobody in: dates are looked at anyway.
+ * When the time is corrected, each has as much left as before.
+ */
 @Injectable()
 export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
+  private stopMoving = (): void => undefined;
 
   constructor(
     private readonly waiting: WaitingActivations,
+    private readonly clock: Clock,
     private readonly log: Logger,
     private readonly everyMs: number,
   ) {}
 
   onApplicationBootstrap(): void {
+    this.stopMoving = this.clock.onCorrection((byMs) => this.waiting.move(byMs));
     this.run();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     this.stopped = true;
+    this.stopMoving();
     clearTimeout(this.timer);
     await this.running;
   }

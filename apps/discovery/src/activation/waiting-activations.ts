@@ -99,18 +99,20 @@ export class WaitingActivations {
 
   /**
    * Forgets what one onboarding announced; a later one's entry stays, an unknown one is fine.
+   * @param announcedUntilMs announcements of it up to this end do nothing from now on; without it, those up to the end of
+   * the entry there is
    * @throws Mqtt2goError `unavailable` without the broker
    */
-  async withdraw(deviceId: string, onboardingId: string): Promise<void> {
+  async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
     await this.copy.change({ kind: 'activation', id: deviceId }, async () => {
       const [other] = await this.dataSource.query<PrincipalRow[]>(
         `WITH gone AS (
            DELETE FROM discovery.waiting_activation WHERE device_id = $1 AND onboarding_id = $2 RETURNING expires_at
          ), remembered AS (
            INSERT INTO discovery.withdrawn_activation AS w (onboarding_id, announced_until)
-           VALUES ($2, coalesce((SELECT expires_at FROM gone), $5))
+           VALUES ($2, coalesce(greatest((SELECT expires_at FROM gone), $6::timestamptz), $5))
            ON CONFLICT (onboarding_id) DO UPDATE
-             SET announced_until = greatest(w.announced_until, (SELECT expires_at FROM gone))
+             SET announced_until = greatest(w.announced_until, (SELECT expires_at FROM gone), $6::timestamptz)
          ), audited AS (${insertAudit(schema, '$4', 'gone')})
          SELECT ${principalColumns} FROM discovery.waiting_activation
          WHERE device_id = $1 AND onboarding_id <> $2 AND expires_at > $3`,
@@ -121,6 +123,7 @@ export class WaitingActivations {
           auditRows([{ actor: provisioning, action: 'activation.withdrawn', deviceId, onboardingId }]),
           // What is on its way was said before, and so ends before.
           new Date(this.clock.now() + longestWaitMs),
+          announcedUntilMs === undefined ? null : new Date(announcedUntilMs),
         ],
       );
       return { answer: undefined, principal: other === undefined ? 'absent' : principalOf(other) };
@@ -203,6 +206,22 @@ export class WaitingActivations {
     await this.sync(leaving);
     for (const deviceId of leaving) this.leftOnBroker.delete(deviceId);
     return count;
+  }
+
+  /**
+   * Gives all that wait as much time as they had, when it is another time. The broker has been told when it returns.
+   * @throws Mqtt2goError `unavailable` without the broker
+   */
+  async move(byMs: number): Promise<void> {
+    const moved = await this.dataSource.query<{ device_id: string }[]>(
+      `WITH moved AS (
+         UPDATE discovery.waiting_activation SET expires_at = expires_at + $1 * interval '1 millisecond' RETURNING device_id
+       ), remembered AS (
+         UPDATE discovery.withdrawn_activation SET announced_until = announced_until + $1 * interval '1 millisecond'
+       ) SELECT device_id FROM moved`,
+      [byMs],
+    );
+    await this.sync(moved.map((row) => row.device_id));
   }
 
   /** How many devices wait now. */

@@ -1,4 +1,5 @@
 import { TLSSocket } from 'node:tls';
+import { isTrustedClient } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
@@ -7,8 +8,8 @@ import type { FastifyRequest } from 'fastify';
 const caller = 'provisioning';
 
 /**
- * Lets provisioning in by its service certificate. TLS has turned away whoever has no certificate of the
- * services' CA; here the other services are.
+ * Lets provisioning in by its service certificate. Whoever has no certificate of the services' CA
+ * was turned away before; here the other services are.
  */
 @Injectable()
 export class ProvisioningOnly implements CanActivate {
@@ -18,7 +19,7 @@ export class ProvisioningOnly implements CanActivate {
   /** @throws Mqtt2goError `forbidden` */
   canActivate(context: ExecutionContext): boolean {
     const { socket } = context.switchToHttp().getRequest<FastifyRequest>().raw;
-    if (socket instanceof TLSSocket && socket.authorized && this.nameOf(socket) === caller) return true;
+    if (socket instanceof TLSSocket && isTrustedClient(socket) && this.nameOf(socket) === caller) return true;
     throw new Mqtt2goError('forbidden', `Only the service ${caller} may do this.`);
   }
 

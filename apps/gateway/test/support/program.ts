@@ -37,9 +37,9 @@ export class Program {
   }
 
   /** Nothing of the tests' own environment comes along. */
-  static start(name: string, env: Record<string, string>, envFile?: string): Program {
+  static start(name: string, env: Record<string, string>, envFile?: string, args: readonly string[] = []): Program {
     const flags = envFile === undefined ? [] : [`--env-file=${envFile}`];
-    const child = spawn(process.execPath, [...flags, join(dist, `${name}.mjs`)], {
+    const child = spawn(process.execPath, [...flags, join(dist, `${name}.mjs`), ...args], {
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

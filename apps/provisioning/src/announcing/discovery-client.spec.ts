@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SystemClock } from '@mqtt2go/ports';
 import type { ActivateDeviceRequest } from '@mqtt2go/protocol';
 import { createTestCertificates, type TestCertificates } from '@mqtt2go/testing';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -23,7 +24,11 @@ describe('the Discovery client', () => {
   });
 
   const clientOf = async (ca: string, limits = {}): Promise<DiscoveryClient> => {
-    return new DiscoveryClient({ url: server.url, ca, ...(await certificates.service('provisioning')) }, limits);
+    return new DiscoveryClient(
+      { url: server.url, ca, ...(await certificates.service('provisioning')) },
+      new SystemClock(),
+      limits,
+    );
   };
   const device = (): ActivateDeviceRequest => ({
     device_id: 'device-1',
@@ -42,7 +47,7 @@ describe('the Discovery client', () => {
     await client.announce(announced);
     await client.announce(announced);
     expect(server.waiting.get('device-1')).toEqual(announced);
-    for (let time = 0; time < 20; time += 1) await client.withdraw('device-1', announced.onboarding_id);
+    for (let time = 0; time < 20; time += 1) await client.withdraw('device-1', announced.onboarding_id, 0);
     expect(server.waiting.size).toBe(0);
     expect(server.connections).toBeLessThanOrEqual(2);
     expect(new Set(server.requests.map(({ caller }) => caller))).toEqual(new Set(['provisioning']));

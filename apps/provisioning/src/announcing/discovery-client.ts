@@ -1,4 +1,7 @@
+import { TLSSocket } from 'node:tls';
 import { currentTraceparent, traced } from '@mqtt2go/messaging';
+import { serverFault } from '@mqtt2go/pki';
+import type { Clock } from '@mqtt2go/ports';
 import {
   type ActivateDeviceRequest,
   activateDevicePath,
@@ -10,7 +13,7 @@ import {
 } from '@mqtt2go/protocol';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 
 export interface DiscoveryAccess {
   /** `https://host:port`. */
@@ -38,17 +41,17 @@ export class DiscoveryClient implements OnApplicationShutdown {
   private readonly pool: Pool;
   private readonly retries: number;
 
-  constructor({ url, ca, cert, key }: DiscoveryAccess, limits: Partial<DiscoveryClientLimits> = {}) {
+  constructor(access: DiscoveryAccess, clock: Clock, limits: Partial<DiscoveryClientLimits> = {}) {
     const { timeoutMs = 5_000, retries = 2 } = limits;
     this.retries = retries;
-    this.pool = new Pool(new URL(url).origin, {
+    this.pool = new Pool(new URL(access.url).origin, {
       connections,
       pipelining: 1,
       keepAliveTimeout: 30_000,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       maxResponseSize: 65_536,
-      connect: { ca, cert, key, rejectUnauthorized: true, timeout: timeoutMs },
+      connect: connectorTo(access, clock, timeoutMs),
     });
   }
 
@@ -75,9 +78,10 @@ export class DiscoveryClient implements OnApplicationShutdown {
   /**
    * `DELETE /activate_device/{device_id}`, once: the outbox tries again. One that is not there is fine. Same errors as
    * {@link announce}.
+   * @param announcedUntilMs the latest end that was announced: what is still on its way does nothing any more
    */
-  async withdraw(deviceId: string, onboardingId: string): Promise<void> {
-    await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId), undefined);
+  async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
+    await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId, announcedUntilMs), undefined);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -130,6 +134,20 @@ export class DiscoveryClient implements OnApplicationShutdown {
       throw new Mqtt2goError('unavailable', `the Discovery server cannot be reached: ${reason}`, { cause: error });
     }
   }
+}
+
+/** Judges the server's certificate by `clock`. */
+function connectorTo({ ca, cert, key }: DiscoveryAccess, clock: Clock, timeout: number): buildConnector.connector {
+  const connect = buildConnector({ ca, cert, key, rejectUnauthorized: false, timeout });
+  return (options, done) =>
+    connect(options, (...result) => {
+      const [error, socket] = result;
+      if (error !== null || !(socket instanceof TLSSocket)) return done(...result);
+      const fault = serverFault(socket, options.hostname, { trustAnchors: [ca], nowMs: clock.now() });
+      if (fault === undefined) return done(null, socket);
+      socket.destroy();
+      return done(new Error(fault), null);
+    });
 }
 
 function parseJson(text: string): unknown {

@@ -15,12 +15,14 @@ const cleanUpBatchSize = 1_000;
 
 /**
  * Ends onboardings whose time is up within a second, whenever the service runs; one that is touched after its
- * deadline and before the sweep has ended by then, too. What came to nothing is removed after a month.
+ * deadline and before the sweep has ended by then, too. What came to nothing is removed after a month. When the time is
+ * corrected, each has as much left as before.
  */
 @Injectable()
 export class Expiry {
   private readonly sweeper: Ticker;
   private readonly cleaner: Ticker;
+  private stopMoving = (): void => undefined;
 
   constructor(
     private readonly repository: OnboardingRepository,
@@ -45,11 +47,13 @@ export class Expiry {
   }
 
   start(): void {
+    this.stopMoving = this.clock.onCorrection((byMs) => this.repository.moveDeadlines(byMs));
     this.sweeper.start();
     this.cleaner.start();
   }
 
   async stop(): Promise<void> {
+    this.stopMoving();
     await Promise.all([this.sweeper.stop(), this.cleaner.stop()]);
   }
 

@@ -10,6 +10,8 @@ import { DiscoveryClient } from '../announcing/discovery-client.js';
 import { OnboardingRepository } from './onboarding-repository.js';
 
 const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
+/** Rows of an earlier release have no end. */
+const withdrawal = payload.extend({ announcedUntilMs: z.int().optional() });
 const settlement = payload.extend({ outcome: z.enum(['completed', 'abandoned']) });
 
 /** One try each: the outbox tries again, and holds a connection while it waits. */
@@ -34,8 +36,8 @@ export class OnboardingEffects {
     this.handle('withdraw-device', payload, async ({ onboardingId, deviceId }) => {
       await this.bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId }, once);
     });
-    this.handle('withdraw-announcement', payload, async ({ onboardingId, deviceId }) => {
-      await this.discovery.withdraw(deviceId, onboardingId);
+    this.handle('withdraw-announcement', withdrawal, async ({ onboardingId, deviceId, announcedUntilMs }) => {
+      await this.discovery.withdraw(deviceId, onboardingId, announcedUntilMs);
     });
     this.handle('announce-again', payload, ({ onboardingId }) => this.announceAgain(onboardingId));
     this.outbox.start();

@@ -10,6 +10,9 @@ import { insertedColumns, toColumns, toOnboarding, updatedColumns } from './onbo
 /** How long a step is its taker's alone, unless that renews it; a killed process keeps nothing longer. */
 export const leaseMs = 1_500;
 
+/** Longer than any lease and any rest of a step that has failed: the system's clock has gone back since. */
+const strayLeaseSql = "lease_until > clock_timestamp() + interval '1 hour'";
+
 /** An open onboarding that owes a step, and how often the step has failed. */
 export interface Owed {
   readonly onboarding: Onboarding;
@@ -148,13 +151,24 @@ export class OnboardingRepository {
     return rows.map(toOnboarding);
   }
 
+  /** Gives the open ones as much time as they had, when it is another time; what works on one of them reads it again. */
+  async moveDeadlines(byMs: number): Promise<void> {
+    await this.dataSource.query(
+      `UPDATE onboarding SET requested_at = requested_at + $1 * interval '1 millisecond',
+         deadline = deadline + $1 * interval '1 millisecond', version = version + 1
+       WHERE ${openSql}`,
+      [byMs],
+    );
+  }
+
   /** Takes up steps that nobody works on; they are the caller's for {@link leaseMs}. */
   async takeOwed(limit: number): Promise<Owed[]> {
     const taken = await this.dataSource.query<{ onboarding_id: string }[]>(
       `WITH taken AS (
          UPDATE onboarding SET lease_until = clock_timestamp() + $2 * interval '1 millisecond'
          WHERE onboarding_id IN (
-           SELECT onboarding_id FROM onboarding WHERE ${owedSql} AND lease_until <= clock_timestamp()
+           SELECT onboarding_id FROM onboarding
+           WHERE ${owedSql} AND (lease_until <= clock_timestamp() OR ${strayLeaseSql})
            ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)
          RETURNING onboarding_id
        ) SELECT onboarding_id FROM taken`,

@@ -8,6 +8,7 @@ import type { z } from 'zod';
 type Input<C extends { input: z.ZodType }> = z.output<C['input']>;
 type Issue = Input<typeof certificateAuthority.issueDeviceCertificate>;
 type Settle = Input<typeof certificateAuthority.settleOnboardingCertificate>;
+type Renew = Input<typeof certificateAuthority.renewDeviceCertificate>;
 type Admit = Input<typeof topicGenerator.admitDevice>;
 type Assign = Input<typeof topicGenerator.assignTopics>;
 type Withdraw = Input<typeof topicGenerator.withdrawDevice>;
@@ -22,12 +23,15 @@ export class Neighbours {
   readonly certificates = new Map<string, { serialNumber: string; deviceCertificate: string }>();
   readonly issues: Issue[] = [];
   readonly settlements: Settle[] = [];
+  readonly renewals: Renew[] = [];
   readonly admissions: Admit[] = [];
   readonly assignments: Assign[] = [];
   readonly withdrawals: Withdraw[] = [];
   /** Called before each answer; may throw, or hold it back. */
-  before: (verb: 'issue' | 'settle' | 'admit' | 'assign' | 'withdraw', deviceId?: string) => Promise<void> | void =
-    () => undefined;
+  before: (
+    verb: 'issue' | 'renew' | 'settle' | 'admit' | 'assign' | 'withdraw',
+    deviceId?: string,
+  ) => Promise<void> | void = () => undefined;
 
   issue(input: Issue): { serialNumber: string; deviceCertificate: string } {
     this.issues.push(input);
@@ -63,6 +67,13 @@ class ScriptedNeighbours {
     await this.neighbours.before('settle');
     this.neighbours.settlements.push(input);
     return {};
+  }
+
+  @Answers(certificateAuthority.renewDeviceCertificate)
+  async renew(input: Renew): Promise<{ serialNumber: string; deviceCertificate: string }> {
+    await this.neighbours.before('renew', input.deviceId);
+    this.neighbours.renewals.push(input);
+    return { serialNumber: 'AB01', deviceCertificate: `PEM of ${input.deviceId} after ${input.serialNumber}` };
   }
 
   @Answers(topicGenerator.admitDevice)

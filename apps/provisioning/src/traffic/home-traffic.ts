@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { type HomeInbound, toMqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
-import { Activation } from '../activation/activation.js';
-import { Naming } from '../naming/naming.js';
 import { ProvisioningSettings } from '../settings.js';
-import { DeviceTopicsDesk } from '../topics/device-topics.js';
 import { HomeBrokers } from './home-brokers.js';
+import { HomeDesks } from './home-desks.js';
 import { Refusals } from './refusals.js';
 
 /** The home brokers' messages: read by their revision, handed to whose they are, refused in a report. */
@@ -15,9 +13,7 @@ export class HomeTraffic {
   constructor(
     private readonly brokers: HomeBrokers,
     private readonly revisions: RevisionRegistry,
-    private readonly activation: Activation,
-    private readonly deviceTopics: DeviceTopicsDesk,
-    private readonly naming: Naming,
+    private readonly desks: HomeDesks,
     private readonly refusals: Refusals,
     private readonly settings: ProvisioningSettings,
   ) {}
@@ -54,26 +50,15 @@ export class HomeTraffic {
   /** A device's own topics are on one broker only; what concerns a home may be said on the other side of a bridge. */
   private async isOfAnother(topic: string): Promise<boolean> {
     const place = topics.addDevice.parse(topic)?.params;
-    return place !== undefined && this.activation.isServedInHouse(place.homeId, place.gatewayId);
+    return place !== undefined && this.desks.isServedInHouse(place.homeId, place.gatewayId);
   }
 
   /** Never rejects. */
   private async answer(message: HomeInbound, digest: () => string, slowed: () => void): Promise<void> {
     try {
-      await this.dispatch(message, digest, slowed);
+      await this.desks.handle(message, digest, slowed);
     } catch (error) {
       await this.refusals.refuse(toMqtt2goError(error), message.reply, message.kind, message);
-    }
-  }
-
-  private dispatch(message: HomeInbound, digest: () => string, slowed: () => void): Promise<void> {
-    switch (message.kind) {
-      case 'activate-device':
-        return this.activation.activate(message, digest(), slowed);
-      case 'get-device-topics':
-        return this.deviceTopics.answer(message);
-      case 'rename-device':
-        return this.naming.name(message);
     }
   }
 }

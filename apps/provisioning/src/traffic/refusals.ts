@@ -36,12 +36,12 @@ export class Refusals {
 
   private note(outcome: ErrorCode, message: HomeInbound): void {
     const { deviceId, kind } = message;
-    const isDevice = message.kind === 'get-device-topics';
+    const isController = 'homeId' in message;
     this.audit.note({
-      actor: isDevice ? { kind: 'device', id: deviceId } : controllerActor(message),
+      actor: isController ? controllerActor(message) : { kind: 'device', id: deviceId },
       action: 'request.refused',
       deviceId,
-      homeId: isDevice ? undefined : message.homeId,
+      homeId: isController ? message.homeId : undefined,
       outcome,
       details: { command: kind },
     });

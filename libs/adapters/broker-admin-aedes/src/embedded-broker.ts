@@ -62,6 +62,7 @@ const maxKeptSessionsPerOwner = 8;
  */
 export class EmbeddedBroker {
   readonly #log: Log;
+  readonly #clock: Clock;
   readonly #limits: BrokerLimits;
   readonly #counters = newCounters();
   readonly #sessions = new SessionList();
@@ -89,6 +90,7 @@ export class EmbeddedBroker {
       throw new Mqtt2goError('configuration_invalid', 'A bus without busRequests lets nobody say anything.');
     }
     this.#log = log;
+    this.#clock = clock;
     this.#limits = { ...defaultLimits[role], ...options.limits };
     this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
     this.#throttle = new GuessThrottle(clock, schedule);
@@ -129,7 +131,7 @@ export class EmbeddedBroker {
   async listenTls(options: TlsListenerOptions): Promise<{ port: number }> {
     const ca = listOf(options.ca);
     const withAnchors = { ...options, ca: [...ca, ...this.#trustAnchors] };
-    const listener = await this.#open(() => listenTls('tls', withAnchors, this.#limits, this.#events));
+    const listener = await this.#open(() => listenTls('tls', withAnchors, this.#limits, this.#events, this.#clock));
     this.#deviceListeners.add({ listener, ca });
     listener.setTrustAnchors([...ca, ...this.#trustAnchors]);
     return { port: listener.port };
@@ -144,7 +146,7 @@ export class EmbeddedBroker {
   /** Opens a listener for services: mutual TLS, `ca` being the services' authority. Same errors. */
   async listenServices(options: ServerIdentity & { ca: string | readonly string[] }): Promise<{ port: number }> {
     const listener = await this.#open(() =>
-      listenTls('services', { ...options, clientCertificates: 'required' }, this.#limits, this.#events),
+      listenTls('services', { ...options, clientCertificates: 'required' }, this.#limits, this.#events, this.#clock),
     );
     return { port: listener.port };
   }

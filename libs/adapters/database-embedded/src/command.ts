@@ -54,16 +54,26 @@ export class Commands {
 
   /**
    * Runs a program to its end.
+   * @param folder that it works in, for which PostgreSQL's account may need a way
+   * @param input what it reads
    * @returns its exit code and what it wrote
    */
-  async run(program: string, args: readonly string[], folder: string): Promise<{ code: number; output: string }> {
+  async run(
+    program: string,
+    args: readonly string[],
+    folder: string,
+    input = '',
+  ): Promise<{ code: number; output: string }> {
     const [file, ...rest] = await this.command(program, args, folder);
     try {
       // A folder that every account may enter; the caller's may be closed to PostgreSQL's.
-      const { stdout, stderr } = await run(file, rest, {
+      const running = run(file, rest, {
         cwd: '/',
         env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
       });
+      // A program that ends before it has read all is not our fault.
+      running.child.stdin?.on('error', () => undefined).end(input);
+      const { stdout, stderr } = await running;
       return { code: 0, output: stdout + stderr };
     } catch (error) {
       if (!(error instanceof Error)) throw error;

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { SECRET_FILE_MODE, writeFileAtomically } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import pg from 'pg';
 import { type Binaries, Commands, findBinaries } from './command.js';
+import { clearStaleLocks, runningPort } from './server-process.js';
 
 export interface EmbeddedDatabaseOptions {
   /** Holds the cluster, its password and its log; made where it is missing. */
@@ -33,6 +36,7 @@ const smallSettings = {
 } as const;
 
 const superuser = 'mqtt2go';
+const retryMs = 300;
 
 /**
  * A PostgreSQL server of our own in a folder. It is started as a process of its own by PostgreSQL's
@@ -58,7 +62,7 @@ export class EmbeddedDatabase {
     await commands.own(folder);
     const password = await initialise(folder, cluster, binaries, commands);
     const port =
-      (await runningPort(cluster, binaries, commands)) ??
+      (await runningPort(cluster)) ??
       (await launch(folder, cluster, binaries, commands, { ...smallSettings, ...options.settings }));
     const url = await urlOf(folder, port, password, options.database);
     await ensureDatabase(url, options.database);
@@ -83,13 +87,19 @@ async function initialise(folder: string, cluster: string, binaries: Binaries, c
     () => true,
     () => false,
   );
-  if (isThere) return (await readFile(passwordFile, 'utf8')).trim();
+  if (isThere) {
+    const kept = await readFile(passwordFile, 'utf8').catch(() => '');
+    if (passwordForm.test(kept.trim())) return kept.trim();
+    const renewed = await writePassword(passwordFile, commands);
+    await changePassword(cluster, renewed, binaries, commands);
+    return renewed;
+  }
 
-  const unfinished = `${cluster}.new`;
-  await rm(unfinished, { recursive: true, force: true });
-  const password = randomBytes(24).toString('base64url');
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  await commands.own(passwordFile);
+  // An initdb that a killed predecessor left running still writes to the one that it has begun.
+  const begun = (await readdir(folder)).filter((name) => name.startsWith(`${basename(cluster)}.`));
+  for (const name of begun) await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+  const unfinished = `${cluster}.${randomBytes(4).toString('hex')}`;
+  const password = await writePassword(passwordFile, commands);
   const args = ['-D', unfinished, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
   const { code, output } = await commands.run(
     binaries.initdb,
@@ -102,13 +112,34 @@ async function initialise(folder: string, cluster: string, binaries: Binaries, c
   return password;
 }
 
-/** The port of a server that already runs in this cluster. */
-async function runningPort(cluster: string, binaries: Binaries, commands: Commands): Promise<number | undefined> {
-  const { code } = await commands.run(binaries.pg_ctl, ['status', '-D', cluster], cluster);
-  if (code !== 0) return undefined;
-  // postmaster.pid, line 4: the TCP port (PostgreSQL's src/include/utils/pidfile.h).
-  const port = Number((await readFile(join(cluster, 'postmaster.pid'), 'utf8')).split('\n')[3]);
-  return Number.isInteger(port) && port > 0 ? port : undefined;
+const passwordForm = /^[A-Za-z0-9_-]{32}$/;
+
+async function writePassword(file: string, commands: Commands): Promise<string> {
+  const password = randomBytes(24).toString('base64url');
+  await writeFileAtomically(file, `${password}\n`, SECRET_FILE_MODE);
+  await commands.own(file);
+  return password;
+}
+
+/** For a cluster whose password file a power cut has emptied. Who may write to the cluster's files needs no password. */
+async function changePassword(
+  cluster: string,
+  password: string,
+  binaries: Binaries,
+  commands: Commands,
+): Promise<void> {
+  if ((await runningPort(cluster)) !== undefined) {
+    await commands.run(binaries.pg_ctl, ['stop', '-D', cluster, '-m', 'fast', '-w', '-s'], cluster);
+  }
+  await clearStaleLocks(cluster);
+  const { code, output } = await commands.run(
+    binaries.postgres,
+    ['--single', '-D', cluster, 'postgres'],
+    cluster,
+    `ALTER USER ${superuser} PASSWORD '${password}'\n`,
+  );
+  if (code !== 0 || /\bERROR:/.test(output))
+    throw new Mqtt2goError('unavailable', `The database's lost password could not be replaced: ${lastLines(output)}`);
 }
 
 async function launch(
@@ -125,8 +156,9 @@ async function launch(
   // The port of last time if nobody has taken it: processes that know the database by it need no new start.
   const portFile = join(folder, 'port');
   const before = Number(await readFile(portFile, 'utf8').catch(() => '0'));
-  // A port that is free now may be taken a moment later, hence more than one try.
+  // A port that is free now may be taken a moment later, and the last of a killed server may still be there: more than one try.
   for (let tries = 3; ; tries -= 1) {
+    await clearStaleLocks(cluster);
     const port = await freePort(tries === 3 ? before : 0).catch(() => freePort());
     const flags = Object.entries({ ...settings, unix_socket_directories: sockets, port: String(port) }).map(
       ([name, value]) => `-c ${name}='${value}'`,
@@ -140,7 +172,8 @@ async function launch(
       await writeFile(portFile, `${port}\n`);
       return port;
     }
-    if (tries <= 1) {
+    if (tries > 1) await setTimeout(retryMs);
+    else {
       const said = await readFile(log, 'utf8').catch(() => '');
       throw new Mqtt2goError('unavailable', `The database did not start: ${lastLines(said || output)}`);
     }

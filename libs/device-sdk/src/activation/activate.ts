@@ -2,10 +2,11 @@ import { createCertificateRequest, generateKeys, readPrivateKey, writePrivateKey
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { createPublicKey } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
-import type { BrokerFinder } from '../broker-finder.js';
+import type { BrokerFinder, FoundBroker } from '../broker-finder.js';
+import type { DeviceClock } from '../clock.js';
 import { SecureSession } from '../connection/secure-session.js';
 import type { DeviceProblem, DeviceStep } from '../device-events.js';
-import { type BackOff, retrying } from '../retrying.js';
+import { type BackOff, isFinal, retrying } from '../retrying.js';
 import type { DeviceIdentity } from '../store/device-identity.js';
 import type { DeviceStore } from '../store/device-store.js';
 import { type BrokerDataAnswer, readBrokerData, writeGetBrokerData } from '../wire.js';
@@ -15,7 +16,8 @@ export interface ActivationDeps {
   readonly store: DeviceStore;
   readonly identity: DeviceIdentity;
   readonly finder: BrokerFinder;
-  readonly now: () => number;
+  readonly clock: DeviceClock;
+  readonly random: () => number;
   readonly backOff: BackOff;
   readonly connectTimeoutMs: number;
   readonly lookup: LookupFunction | undefined;
@@ -32,7 +34,7 @@ export interface ActivationDeps {
 export async function activate(deps: ActivationDeps, signal: AbortSignal): Promise<void> {
   const activation = new Activation(deps, signal);
   try {
-    await retrying(() => activation.attempt(), deps.backOff, signal, deps.onProblem);
+    await retrying(() => activation.attempt(), { ...deps, signal, ends: (error) => activation.endsBy(error) });
   } finally {
     await activation.close();
   }
@@ -44,6 +46,8 @@ class Activation {
   readonly #topic: string;
   #session: SecureSession | undefined;
   #sendsRequest: boolean;
+  /** Where the attempt went that goes on now or was the last. */
+  #where: FoundBroker['where'] = 'discovery';
 
   constructor(deps: ActivationDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -52,7 +56,22 @@ class Activation {
     this.#sendsRequest = deps.identity.file.key_mode === 'csr';
   }
 
+  /** Whoever answers to MQTT2GO.local may be anybody's: it is passed over for once, and never the end. */
+  endsBy(error: unknown): boolean {
+    return this.#where === 'discovery' && isFinal(error);
+  }
+
   async attempt(): Promise<void> {
+    try {
+      await this.#attempt();
+    } catch (error) {
+      // Nobody adds the device there; somebody may at the other.
+      if (this.#where === 'local') await this.close();
+      throw error;
+    }
+  }
+
+  async #attempt(): Promise<void> {
     const { store, identity, onStep } = this.#deps;
     const session = await this.#connected();
     await session.subscribe([this.#topic]);
@@ -82,13 +101,20 @@ class Activation {
   /** The connection outlives a refused subscription: to ask again on it is cheaper than a new handshake. */
   async #connected(): Promise<SecureSession> {
     if (this.#session?.isOpen) return this.#session;
-    const { finder, identity, onStep, connectTimeoutMs, lookup } = this.#deps;
-    const found = await finder.find(identity.file.discovery, this.#signal);
+    const { finder, identity, onStep, connectTimeoutMs, lookup, clock } = this.#deps;
+    const found = await finder.find(identity.file.discovery, this.#signal, this.#where === 'local');
+    this.#where = found.where;
     const address = `${found.host}:${found.port}`;
     if (found.where === 'local') {
       onStep({ step: 3, direction: 'local', what: `MQTT2GO.local is at ${address}` });
     } else {
-      onStep({ step: 3, direction: 'local', what: 'MQTT2GO.local is not in the local network' });
+      onStep({
+        step: 3,
+        direction: 'local',
+        what: found.passedOver
+          ? 'whoever is MQTT2GO.local does not add it'
+          : 'MQTT2GO.local is not in the local network',
+      });
       onStep({ step: 4, direction: 'local', what: `goes to the Discovery server at ${address}` });
     }
     this.#session = await SecureSession.open(
@@ -99,6 +125,7 @@ class Activation {
         key: identity.key,
         clientId: identity.file.device_id,
         connectTimeoutMs,
+        clock,
         lookup,
         keepaliveSeconds: 30,
       },
@@ -124,8 +151,8 @@ class Activation {
   }
 
   async #exchange(session: SecureSession, key: string | undefined): Promise<BrokerDataAnswer> {
-    const { now, onStep, answerTimeoutMs } = this.#deps;
-    const request = writeGetBrokerData(now(), key === undefined ? undefined : this.#request(key));
+    const { clock, onStep, answerTimeoutMs } = this.#deps;
+    const request = writeGetBrokerData(clock.own(), key === undefined ? undefined : this.#request(key));
     const answer = firstAnswer(session, this.#topic, answerTimeoutMs, this.#signal);
     // It may be refused before the publication is acknowledged.
     answer.catch(() => undefined);
@@ -152,7 +179,7 @@ class Activation {
 }
 
 /** The first report on the topic that answers; the device's own command comes back on it too and is passed over. */
-function firstAnswer(
+export function firstAnswer(
   session: SecureSession,
   topic: string,
   timeoutMs: number,

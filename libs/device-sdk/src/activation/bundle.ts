@@ -17,6 +17,8 @@ export interface BundleCheck {
   readonly ca: string;
   /** PEM of the pre-loaded key. */
   readonly preloadedKey: string;
+  /** PEM of the operational key that the device uses already, if it has one of its own. */
+  readonly usedKey?: string | undefined;
   /** PEM of the key that the request asked a certificate for, in the `csr` key mode. */
   readonly requestedKey: string | undefined;
 }
@@ -53,8 +55,11 @@ export function checkBundle(check: BundleCheck): CheckedBundle {
     if (!isFor(privateKey, certificate)) throw refused('the key that came with it is not its own');
     return { certificate: withChain, key: privateKey };
   }
-  if (!isFor(check.preloadedKey, certificate)) throw refused('it is for a key that the device does not have');
-  return { certificate: withChain };
+  if (isFor(check.preloadedKey, certificate)) return { certificate: withChain };
+  if (check.usedKey !== undefined && isFor(check.usedKey, certificate)) {
+    return { certificate: withChain, key: check.usedKey };
+  }
+  throw refused('it is for a key that the device does not have');
 }
 
 function split(bundle: string): ReturnType<typeof splitDeviceBundle> {

@@ -1,24 +1,14 @@
-import { type LookupFunction, Socket } from 'node:net';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import type { TLSSocket } from 'node:tls';
+import { MqttClient } from 'mqtt';
 import { ConnectionProblem, connectionProblem } from './connection-problem.js';
+import { openTrustedSocket, type SocketOptions } from './trusted-socket.js';
 
 /** How long a broker may take to take over a message. */
 const acknowledgeTimeoutMs = 10_000;
 
-export interface SessionOptions {
-  readonly host: string;
-  readonly port: number;
-  /** PEM; the only CA that the server's certificate may come from. */
-  readonly ca: string;
-  /** PEM, with the chain. */
-  readonly certificate: string;
-  /** PEM */
-  readonly key: string;
+export interface SessionOptions extends SocketOptions {
   readonly clientId: string;
-  readonly connectTimeoutMs: number;
   readonly keepaliveSeconds: number;
-  /** How the addresses of `host` are found; by the system's resolver if left out. */
-  readonly lookup?: LookupFunction | undefined;
 }
 
 /**
@@ -51,23 +41,22 @@ export class SecureSession {
 
   /**
    * Connects. The server's certificate is checked against `ca` and `host` before any MQTT is spoken.
-   * @throws ConnectionProblem
+   * @throws ConnectionProblem; the reason of `signal`
    */
-  static open(options: SessionOptions, signal: AbortSignal): Promise<SecureSession> {
+  static async open(options: SessionOptions, signal: AbortSignal): Promise<SecureSession> {
+    const socket = await openTrustedSocket(options, signal);
+    return SecureSession.#greet(socket, options, signal);
+  }
+
+  static #greet(socket: TLSSocket, options: SessionOptions, signal: AbortSignal): Promise<SecureSession> {
     const address = `${options.host}:${options.port}`;
     return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const to: IClientOptions & { readonly lookup?: LookupFunction | undefined } = {
-        protocol: 'mqtts',
-        host: options.host,
-        port: options.port,
-        ca: options.ca,
-        cert: options.certificate,
-        key: options.key,
-        rejectUnauthorized: true,
+      let problem: ConnectionProblem | undefined;
+      // With TLS 1.3 a server turns down the device's certificate only now, which mqtt.js would keep to itself.
+      socket.on('error', (error) => {
+        problem ??= connectionProblem(error, address);
+      });
+      const client = new MqttClient(() => socket, {
         clientId: options.clientId,
         clean: true,
         protocolVersion: 4,
@@ -76,15 +65,8 @@ export class SecureSession {
         reconnectPeriod: 0,
         resubscribe: false,
         queueQoSZero: false,
-        // mqtt.js hands all of its options on to tls.connect().
-        lookup: options.lookup,
-      };
-      const client = connect(to);
-      // Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms.
-      const stream: unknown = client.stream;
-      if (stream instanceof Socket) stream.setNoDelay(true);
+      });
       const session = new SecureSession(client, address);
-      let problem: ConnectionProblem | undefined;
       // Kept for the whole life of the client: an 'error' without a listener would end the process, and
       // not every error makes mqtt.js close the connection.
       client.on('error', (error) => {
@@ -114,6 +96,7 @@ export class SecureSession {
       client.once('connect', connected);
       client.once('close', failed);
       signal.addEventListener('abort', aborted, { once: true });
+      if (signal.aborted) aborted();
     });
   }
 

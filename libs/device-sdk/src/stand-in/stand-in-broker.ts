@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer, TLSSocket } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
 import { z } from 'zod';
 
@@ -22,7 +22,9 @@ export interface StandInBroker {
   bytes: number;
   /** A test's say in who may subscribe; all may by default. */
   maySubscribe: (topic: string, clientId: string) => boolean;
-  mayConnect: (clientId: string) => boolean;
+  /** Of each client that came as far as CONNECT: the serial number of its certificate. */
+  readonly serialNumbers: string[];
+  mayConnect: (clientId: string, serialNumber: string) => boolean;
   /** Answers a message; what it gives is published on the same topic. */
   answer: (message: SeenMessage) => object | undefined | Promise<object | undefined>;
   publish(topic: string, message: object): Promise<void>;
@@ -31,11 +33,10 @@ export interface StandInBroker {
 }
 
 /** A real broker over TLS with client certificates, which does what a test tells it; for tests only. */
-export async function startStandInBroker(tls: {
-  cert: string;
-  key: string;
-  clientCa: string[];
-}): Promise<StandInBroker> {
+export async function startStandInBroker(
+  tls: { cert: string; key: string; clientCa: string[] },
+  port = 0,
+): Promise<StandInBroker> {
   const aedes = await Aedes.createBroker();
   const sockets = new Set<TLSSocket>();
   const server = createServer(
@@ -54,7 +55,7 @@ export async function startStandInBroker(tls: {
     },
   );
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
 
   const publish = (topic: string, message: object): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -74,6 +75,7 @@ export async function startStandInBroker(tls: {
     aedes,
     seen: [],
     wanted: [],
+    serialNumbers: [],
     connects: 0,
     bytes: 0,
     maySubscribe: () => true,
@@ -91,7 +93,9 @@ export async function startStandInBroker(tls: {
   };
   aedes.authenticate = (client, _username, _password, done) => {
     broker.connects++;
-    if (broker.mayConnect(client.id)) done(null, true);
+    const serialNumber = serialNumberOf(client.conn);
+    broker.serialNumbers.push(serialNumber);
+    if (broker.mayConnect(client.id, serialNumber)) done(null, true);
     else done(Object.assign(new Error('refused'), { returnCode: 5 }), false);
   };
   aedes.authorizeSubscribe = (client, subscription, done) => {
@@ -107,6 +111,10 @@ export async function startStandInBroker(tls: {
     void Promise.resolve(broker.answer(message)).then((answer) => answer && publish(packet.topic, answer));
   });
   return broker;
+}
+
+function serialNumberOf(connection: unknown): string {
+  return connection instanceof TLSSocket ? connection.getPeerCertificate().serialNumber : '';
 }
 
 function addressOf(address: AddressInfo | string | null): AddressInfo {

@@ -25,7 +25,7 @@ export class StandInAuthority {
 
   static async create(commonName: string): Promise<StandInAuthority> {
     const keys = await generateKeys();
-    const root = Authority.createRoot({ commonName, keys, nowMs, validityMs: 30 * dayMs });
+    const root = Authority.createRoot({ commonName, keys, nowMs, validityMs: 7_300 * dayMs });
     const serverKeys = await generateKeys();
     const server = root.issueServer({
       commonName: 'localhost',
@@ -84,14 +84,19 @@ export class StandInPlatform {
     };
   }
 
+  /** A further home broker, such as a home moves to. */
+  startHome(): Promise<StandInBroker> {
+    return startStandInBroker({ ...this.authority.server, clientCa: [this.authority.root.certificate] });
+  }
+
   /** The `device_certificate` for a key; with the key in it when it is a pair. */
-  bundle(deviceId: string, key: KeyObject | KeyPair): string {
+  bundle(deviceId: string, key: KeyObject | KeyPair, issuedMs: number = nowMs): string {
     const pair = 'privateKey' in key ? key : undefined;
     const publicKey = 'privateKey' in key ? key.publicKey : key;
     const certificate = this.authority.root.issueDevice({
       deviceId,
       publicKey,
-      nowMs,
+      nowMs: issuedMs,
       serialNumber: createSerialNumber(),
     }).pem;
     return joinDeviceBundle({
@@ -101,8 +106,8 @@ export class StandInPlatform {
     });
   }
 
-  brokerData(deviceCertificate: string): object {
-    const value = { broker_ip: '127.0.0.1', broker_port: this.home.port, device_certificate: deviceCertificate };
+  brokerData(deviceCertificate: string, home: StandInBroker = this.home): object {
+    const value = { broker_ip: '127.0.0.1', broker_port: home.port, device_certificate: deviceCertificate };
     return { type: 'report', report_type: 'command_response', timestamp: 1, report_name: 'mqtt_credentials', value };
   }
 
@@ -122,8 +127,20 @@ export class StandInPlatform {
   }
 }
 
-export function topicsReport(topics: readonly string[]): object {
-  return { type: 'report', report_type: 'command_response', timestamp: 1, report_name: 'topics', value: topics };
+/** @param unixMs the platform's time, for a device that goes by it */
+export function topicsReport(topics: readonly string[], unixMs = 1_000): object {
+  const timestamp = Math.floor(unixMs / 1_000);
+  return { type: 'report', report_type: 'command_response', timestamp, report_name: 'topics', value: topics };
+}
+
+export function movedReport(host: string, port: number): object {
+  const value = { broker_ip: host, broker_port: port };
+  return { type: 'report', report_type: 'command_response', timestamp: 1, report_name: 'mqtt_credentials', value };
+}
+
+export function renewedReport(deviceCertificate: string): object {
+  const value = { device_certificate: deviceCertificate };
+  return { type: 'report', report_type: 'command_response', timestamp: 1, report_name: 'mqtt_credentials', value };
 }
 
 export function refusal(reportName: string, reason: string): object {

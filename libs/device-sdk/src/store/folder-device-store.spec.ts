@@ -28,7 +28,13 @@ describe('a device in a folder', () => {
 
   it('leaves the factory knowing nothing but itself', async () => {
     expect((await store.identity()).file.device_id).toBe('socket-1');
-    expect(await store.state()).toEqual({ phase: 'factory', topics: [], settings: {} });
+    expect(await store.state()).toEqual({
+      phase: 'factory',
+      slot: 'operational',
+      toConfirm: false,
+      topics: [],
+      settings: {},
+    });
     expect(await store.credentials()).toBeUndefined();
     expect(await store.pendingKey()).toBeUndefined();
   });
@@ -42,6 +48,8 @@ describe('a device in a folder', () => {
       phase: 'active',
       broker,
       key: 'operational',
+      slot: 'operational',
+      toConfirm: false,
       topics: ['a/b/c/d/e'],
       settings: { state: 'on' },
     });
@@ -70,6 +78,77 @@ describe('a device in a folder', () => {
     await store.saveJoined({ broker, certificate: 'c', key: 'k' });
     expect((await stat(join(folder, 'operational.key'))).mode & 0o777).toBe(0o600);
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  describe('with something next', () => {
+    const files = async () => (await readdir(folder)).sort();
+    const elsewhere = { host: 'elsewhere.example', port: 1234 };
+
+    beforeEach(async () => {
+      await store.saveJoined({ broker, certificate: 'c1', key: 'k1' });
+      await store.saveTopics(['a/b/c/d/e']);
+    });
+
+    it('keeps what it has until the next has proved good', async () => {
+      await store.saveNext({ certificate: { certificate: 'c2', key: 'k2' }, renewal: true });
+      expect(await store.credentials()).toEqual({ certificate: 'c1', key: 'k1' });
+      expect(await store.credentials('next')).toEqual({ certificate: 'c2', key: 'k2' });
+      await store.takeNext(['a/b/c/d/f']);
+      const later = new FolderDeviceStore(folder);
+      expect(await later.credentials()).toEqual({ certificate: 'c2', key: 'k2' });
+      expect(await later.credentials('next')).toBeUndefined();
+      expect(await later.state()).toMatchObject({ broker, topics: ['a/b/c/d/f'], toConfirm: true });
+      await later.saveConfirmed();
+      expect((await later.state()).toConfirm).toBe(false);
+    });
+
+    it('changes the broker alone, the certificate alone, or both', async () => {
+      await store.saveNext({ broker: elsewhere });
+      expect(await store.credentials('next')).toEqual({ certificate: 'c1', key: 'k1' });
+      await store.takeNext(['t']);
+      expect(await store.state()).toMatchObject({ broker: elsewhere, slot: 'operational', toConfirm: false });
+      await store.saveNext({ broker, certificate: { certificate: 'c3' } });
+      await store.takeNext(['t']);
+      expect(await store.state()).toMatchObject({ broker, key: 'pre-loaded', toConfirm: false });
+      expect(await store.credentials()).toEqual({ certificate: 'c3', key: 'pre-loaded key' });
+    });
+
+    it('stays with what it has when the next is no good, and has room for the one after', async () => {
+      await store.saveNext({ broker: elsewhere, certificate: { certificate: 'c2', key: 'k2' } });
+      await store.dropNext();
+      expect(await store.state()).toMatchObject({ broker, phase: 'active' });
+      expect(await store.credentials()).toEqual({ certificate: 'c1', key: 'k1' });
+      for (const n of [3, 4, 5]) {
+        await store.saveNext({ certificate: { certificate: `c${n}`, key: `k${n}` } });
+        await store.takeNext(['t']);
+        expect(await store.credentials()).toEqual({ certificate: `c${n}`, key: `k${n}` });
+      }
+      expect((await files()).filter((name) => name.startsWith('operational'))).toHaveLength(4);
+    });
+
+    it('never writes to the files that its state names', async () => {
+      await store.saveNext({ certificate: { certificate: 'c2', key: 'k2' } });
+      // The power goes while the next of the next is written: the state names neither yet.
+      await store.dropNext();
+      await writeFile(join(folder, 'operational-2.crt'), 'half a ce');
+      expect(await new FolderDeviceStore(folder).credentials()).toEqual({ certificate: 'c1', key: 'k1' });
+    });
+
+    it('has a key of its own for a request, until the certificate for it is there', async () => {
+      await store.savePendingKey('k2');
+      expect(await store.credentials()).toEqual({ certificate: 'c1', key: 'k1' });
+      await store.saveNext({ certificate: { certificate: 'c2', key: 'k2' } });
+      expect(await store.pendingKey()).toBeUndefined();
+      expect((await stat(join(folder, 'operational-2.key'))).mode & 0o777).toBe(0o600);
+    });
+
+    it('forgets that, too', async () => {
+      await store.savePendingKey('k3');
+      await store.saveNext({ certificate: { certificate: 'c2', key: 'k2' } });
+      await store.savePendingKey('k3');
+      await store.forget();
+      expect(await files()).toEqual(['ca.crt', 'device.crt', 'device.json', 'device.key']);
+    });
   });
 
   it('forgets everything but what the factory gave it', async () => {

@@ -4,15 +4,29 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { z } from 'zod';
 import { removeFile, writeFileAtomically } from './atomic-file.js';
 import { type DeviceIdentity, deviceFile } from './device-identity.js';
-import { type Credentials, type DeviceState, DeviceStore, deviceState, type Joined } from './device-store.js';
+import {
+  type Credentials,
+  type DeviceState,
+  DeviceStore,
+  deviceState,
+  type Joined,
+  joinedState,
+  type NewCertificate,
+  type Next,
+  nextState,
+  otherSlot,
+  type Slot,
+  takenState,
+} from './device-store.js';
 
 const SECRET = 0o600;
 const PUBLIC = 0o644;
+const slots: readonly Slot[] = ['operational', 'operational-2'];
 
 /**
- * A device in a folder: device.json, device.crt, device.key and ca.crt from the factory; operational.crt,
- * operational.key and state.json of its own. state.json is written last and is what counts: the
- * operational files mean nothing until it says so.
+ * A device in a folder: device.json, device.crt, device.key and ca.crt from the factory; state.json, pending.key and two
+ * slots for a certificate and its key (operational, operational-2) of its own. state.json is written last and is what
+ * counts: the other files mean nothing until it says so, and none that it names is written to.
  */
 export class FolderDeviceStore extends DeviceStore {
   #changes: Promise<void> = Promise.resolve();
@@ -38,48 +52,85 @@ export class FolderDeviceStore extends DeviceStore {
   }
 
   override pendingKey(): Promise<string | undefined> {
-    return this.#optional('operational.key');
+    return this.#optional('pending.key');
   }
 
   override savePendingKey(key: string): Promise<void> {
-    return writeFileAtomically(join(this.folder, 'operational.key'), key, SECRET);
+    return writeFileAtomically(join(this.folder, 'pending.key'), key, SECRET);
   }
 
   override async saveJoined(joined: Joined): Promise<void> {
-    if (joined.key !== undefined) await this.savePendingKey(joined.key);
-    await writeFileAtomically(join(this.folder, 'operational.crt'), joined.certificate, PUBLIC);
-    const key = joined.key === undefined ? 'pre-loaded' : 'operational';
-    await this.#changeState({ phase: 'joined', broker: { ...joined.broker }, key, topics: [] });
+    const written = await this.#writeBesides(joined);
+    await this.#changeState(() => joinedState(joined, written));
+    await removeFile(join(this.folder, 'pending.key'));
   }
 
-  override async credentials(): Promise<Credentials | undefined> {
-    const { key } = await this.state();
-    if (key === undefined) return undefined;
-    const [certificate, pem] = await Promise.all([
-      this.#required('operational.crt'),
-      this.#required(key === 'operational' ? 'operational.key' : 'device.key'),
-    ]);
-    return { certificate, key: pem };
+  override async credentials(which: 'current' | 'next' = 'current'): Promise<Credentials | undefined> {
+    const { key, slot, next } = await this.state();
+    if (which === 'next' && next === undefined) return undefined;
+    if (which === 'next' && next?.key !== undefined) return this.#read(otherSlot(slot), next.key);
+    return key === undefined ? undefined : this.#read(slot, key);
+  }
+
+  override async saveNext(next: Next): Promise<void> {
+    // What stands in the way of the files goes first: until they are there it must not name them.
+    await this.dropNext();
+    if (next.certificate !== undefined) await this.#writeBesides(next.certificate);
+    await this.#changeState(() => ({ next: nextState(next) }));
+    if (next.certificate !== undefined) await removeFile(join(this.folder, 'pending.key'));
+  }
+
+  override takeNext(topics: readonly string[]): Promise<void> {
+    return this.#changeState((state) => takenState(state, topics));
+  }
+
+  override async dropNext(): Promise<void> {
+    if ((await this.state()).next !== undefined) await this.#changeState(() => ({ next: undefined }));
+  }
+
+  override saveConfirmed(): Promise<void> {
+    return this.#changeState(() => ({ toConfirm: false }));
   }
 
   override saveTopics(topics: readonly string[]): Promise<void> {
-    return this.#changeState({ phase: 'active', topics: [...topics] });
+    return this.#changeState(() => ({ phase: 'active', topics: [...topics] }));
   }
 
   override saveSettings(settings: Readonly<Record<string, unknown>>): Promise<void> {
-    return this.#changeState({ settings: { ...settings } });
+    return this.#changeState(() => ({ settings: { ...settings } }));
   }
 
   override async forget(): Promise<void> {
     await removeFile(join(this.folder, 'state.json'));
-    await removeFile(join(this.folder, 'operational.crt'));
-    await removeFile(join(this.folder, 'operational.key'));
+    for (const slot of slots) {
+      await removeFile(join(this.folder, `${slot}.crt`));
+      await removeFile(join(this.folder, `${slot}.key`));
+    }
+    await removeFile(join(this.folder, 'pending.key'));
+  }
+
+  /** Writes a certificate to the slot that is not in use. */
+  async #writeBesides({ certificate, key }: NewCertificate): Promise<Slot> {
+    const { slot, key: inUse } = await this.state();
+    const free = inUse === undefined ? slot : otherSlot(slot);
+    if (key !== undefined) await writeFileAtomically(join(this.folder, `${free}.key`), key, SECRET);
+    await writeFileAtomically(join(this.folder, `${free}.crt`), certificate, PUBLIC);
+    return free;
+  }
+
+  async #read(slot: Slot, key: 'pre-loaded' | 'operational'): Promise<Credentials> {
+    const [certificate, pem] = await Promise.all([
+      this.#required(`${slot}.crt`),
+      this.#required(key === 'operational' ? `${slot}.key` : 'device.key'),
+    ]);
+    return { certificate, key: pem };
   }
 
   /** One change at a time: each reads what the one before has written. */
-  #changeState(change: Partial<DeviceState>): Promise<void> {
+  #changeState(change: (state: DeviceState) => Partial<DeviceState>): Promise<void> {
     const done = this.#changes.then(async () => {
-      const state = { ...(await this.state()), ...change };
+      const before = await this.state();
+      const state = { ...before, ...change(before) };
       await writeFileAtomically(join(this.folder, 'state.json'), `${JSON.stringify(state, null, 2)}\n`, SECRET);
     });
     this.#changes = done.catch(() => undefined);

@@ -1,12 +1,25 @@
 import type { DeviceIdentity } from './device-identity.js';
-import { type Credentials, type DeviceState, DeviceStore, deviceState, type Joined } from './device-store.js';
+import {
+  type Credentials,
+  type DeviceState,
+  DeviceStore,
+  deviceState,
+  type Joined,
+  joinedState,
+  type NewCertificate,
+  type Next,
+  nextState,
+  otherSlot,
+  type Slot,
+  takenState,
+} from './device-store.js';
 
 /** A device without a disk, for fleets and tests. */
 export class MemoryDeviceStore extends DeviceStore {
   readonly #identity: DeviceIdentity;
   #state: DeviceState = deviceState.parse({ phase: 'factory' });
-  #key: string | undefined;
-  #certificate: string | undefined;
+  #pendingKey: string | undefined;
+  #slots: Partial<Record<Slot, NewCertificate>> = {};
 
   constructor(identity: DeviceIdentity) {
     super();
@@ -22,24 +35,45 @@ export class MemoryDeviceStore extends DeviceStore {
   }
 
   override async pendingKey(): Promise<string | undefined> {
-    return this.#key;
+    return this.#pendingKey;
   }
 
   override async savePendingKey(key: string): Promise<void> {
-    this.#key = key;
+    this.#pendingKey = key;
   }
 
   override async saveJoined(joined: Joined): Promise<void> {
-    this.#key = joined.key ?? this.#key;
-    this.#certificate = joined.certificate;
-    const key = joined.key === undefined ? 'pre-loaded' : 'operational';
-    this.#state = { ...this.#state, phase: 'joined', broker: { ...joined.broker }, key, topics: [] };
+    const { slot } = this.#state;
+    this.#slots = { [slot]: joined };
+    this.#pendingKey = undefined;
+    this.#state = { ...this.#state, ...joinedState(joined, slot) };
   }
 
-  override async credentials(): Promise<Credentials | undefined> {
-    const key = this.#state.key === 'operational' ? this.#key : this.#identity.key;
-    if (this.#state.key === undefined || this.#certificate === undefined || key === undefined) return undefined;
-    return { certificate: this.#certificate, key };
+  override async credentials(which: 'current' | 'next' = 'current'): Promise<Credentials | undefined> {
+    const { key, slot, next } = this.#state;
+    if (key === undefined || (which === 'next' && next === undefined)) return undefined;
+    const kept = this.#slots[which === 'next' && next?.key !== undefined ? otherSlot(slot) : slot];
+    return kept && { certificate: kept.certificate, key: kept.key ?? this.#identity.key };
+  }
+
+  override async saveNext(next: Next): Promise<void> {
+    if (next.certificate !== undefined) {
+      this.#slots = { ...this.#slots, [otherSlot(this.#state.slot)]: next.certificate };
+      this.#pendingKey = undefined;
+    }
+    this.#state = { ...this.#state, next: nextState(next) };
+  }
+
+  override async takeNext(topics: readonly string[]): Promise<void> {
+    this.#state = takenState(this.#state, topics);
+  }
+
+  override async dropNext(): Promise<void> {
+    this.#state = { ...this.#state, next: undefined };
+  }
+
+  override async saveConfirmed(): Promise<void> {
+    this.#state = { ...this.#state, toConfirm: false };
   }
 
   override async saveTopics(topics: readonly string[]): Promise<void> {
@@ -52,7 +86,7 @@ export class MemoryDeviceStore extends DeviceStore {
 
   override async forget(): Promise<void> {
     this.#state = deviceState.parse({ phase: 'factory' });
-    this.#key = undefined;
-    this.#certificate = undefined;
+    this.#pendingKey = undefined;
+    this.#slots = {};
   }
 }

@@ -70,12 +70,13 @@ export const revokeCertificates = contract({
 /**
  * Issues a further certificate to an active device: for the same key, or for that of `csr`. The home's broker lets the
  * device in with either when answered; asked again, the answer is the same.
- * Errors: unknown_certificate, certificate_revoked, certificate_expired, csr_*, key_not_accepted, unknown_device.
+ * Errors: unknown_certificate, certificate_revoked, certificate_expired, csr_*, key_not_accepted, unknown_device,
+ * too_many_attempts.
  */
 export const renewCertificate = contract({
   service,
   verb: 'renew-certificate',
-  callers: ['provisioning', 'operator'],
+  callers: ['operator'],
   input: z.object({ serialNumber, csr: pem.optional() }),
   output: z.object({ serialNumber, deviceCertificate: pem }),
 });
@@ -117,6 +118,20 @@ export const installGatewayCertificates = contract({
   callers: ['federation'],
   input: gatewayCertificates,
   output: z.object({ cert: pem, key: pem }),
+});
+
+/**
+ * The same as a device asks for it. `serialNumber` is of the certificate that it came with, the newest that is good if
+ * left out. Whoever came with a certificate needs those before it no more: they are revoked, and not sooner. A certificate
+ * that is not due (half of its time has not passed) is answered itself, unless `csr` has another key.
+ * Errors: as of renew-certificate; unknown_certificate for one of another device, too.
+ */
+export const renewDeviceCertificate = contract({
+  service,
+  verb: 'renew-device-certificate',
+  callers: ['provisioning'],
+  input: z.object({ deviceId: identifier, serialNumber: serialNumber.optional(), csr: pem.optional() }),
+  output: z.object({ serialNumber, deviceCertificate: pem }),
 });
 
 /** The CA's public side: PEM root and issuing certificate, and the current CRL (PEM). */

@@ -1,5 +1,6 @@
 import { isIP, Socket } from 'node:net';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect, type IClientOptions, MqttClient } from 'mqtt';
 import type { BrokerLink } from './broker-link.js';
 import { connectionOptions } from './link-defaults.js';
 
@@ -14,10 +15,12 @@ export interface TlsLinkOptions {
   readonly key: string | Buffer;
   /** What client ids begin with, such as `provisioning`. */
   readonly clientId: string;
+  /** Why the broker's certificate is not to be trusted, if it is not; by TLS itself, and the system's clock, by default. */
+  readonly faultOf?: ((socket: TLSSocket, host: string) => string | undefined) | undefined;
 }
 
 /** A way to a broker over mutual TLS, with a service's certificate. */
-export function tlsLink({ url, ca, cert, key, clientId }: TlsLinkOptions): BrokerLink {
+export function tlsLink({ url, ca, cert, key, clientId, faultOf }: TlsLinkOptions): BrokerLink {
   const urls = typeof url === 'string' ? [url] : url;
   return {
     address: urls.join(', '),
@@ -31,12 +34,23 @@ export function tlsLink({ url, ca, cert, key, clientId }: TlsLinkOptions): Broke
         key,
         rejectUnauthorized: true,
       };
-      const client = connect(given);
+      const client = faultOf === undefined ? connect(given) : new MqttClient(() => judged(given, faultOf), given);
       sendAtOnce(client);
       tryInTurn(client, given, urls);
       return client;
     },
   };
+}
+
+function judged(given: IClientOptions, faultOf: NonNullable<TlsLinkOptions['faultOf']>): TLSSocket {
+  const { host = '', port, servername, ca, cert, key } = given;
+  const socket = connectTls({ host, port, servername, ca, cert, key, rejectUnauthorized: false });
+  // Before anything that was written meanwhile is sent.
+  socket.once('secureConnect', () => {
+    const fault = faultOf(socket, servername ?? host);
+    if (fault !== undefined) socket.destroy(new Error(fault));
+  });
+  return socket;
 }
 
 /** Or each small packet that follows another waits for the broker's delayed acknowledgement, 40 ms. */

@@ -1,8 +1,7 @@
-import type { DeviceArrived, Effect, Step } from '../onboarding.js';
+import type { DeviceArrived, Step } from '../onboarding.js';
+import { withdrawAnnouncement } from '../undo.js';
 import { moved, noWay, targetOf, unchanged } from './moving.js';
 import { deviceTopics, progress, renameRequested } from './replies.js';
-
-const withdraw: readonly Effect[] = [{ kind: 'withdraw-announcement' }];
 
 /**
  * Step 9: the device asks for its topics at its home's broker. Without a name yet, the controller is
@@ -14,11 +13,15 @@ export const deviceArrived: Step<DeviceArrived> = (onboarding, event, nowMs) => 
   if (target === undefined || !onboarding.certified) return noWay(onboarding, event.kind);
   if (target !== 'repeat') {
     const next = moved(onboarding, target, nowMs, { device: event.reply });
-    return { onboarding: next, effects: withdraw, replies: [progress(next), renameRequested(next)] };
+    return {
+      onboarding: next,
+      effects: [withdrawAnnouncement(next)],
+      replies: [progress(next), renameRequested(next)],
+    };
   }
   if (onboarding.state === 'active') return unchanged(onboarding, [deviceTopics(onboarding, event.reply)]);
   const replies = [renameRequested(onboarding)];
   if (!onboarding.announcedAgain) return unchanged(onboarding, replies);
   const settled = { ...onboarding, version: onboarding.version + 1, announcedAgain: false, device: event.reply };
-  return { onboarding: settled, effects: withdraw, replies };
+  return { onboarding: settled, effects: [withdrawAnnouncement(settled)], replies };
 };

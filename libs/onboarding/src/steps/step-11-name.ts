@@ -1,6 +1,7 @@
 import { identifier, Mqtt2goError } from '@mqtt2go/protocol';
 import type { Effect, Named, Naming, Onboarding, Reply, Step } from '../onboarding.js';
 import { moved, refusedTo, targetOf } from './moving.js';
+import { withdrawAnnouncement } from '../undo.js';
 import { deviceTopics, progress } from './replies.js';
 
 /** Most groups that a device can be put in by one rename. */
@@ -52,7 +53,7 @@ export const named: Step<Named> = (onboarding, event, nowMs) => {
   const next = moved(onboarding, target, nowMs, { ...naming, announcedAgain: false });
   const effects: readonly Effect[] = [
     { kind: 'settle-certificate', outcome: 'completed' },
-    ...(onboarding.announcedAgain ? [{ kind: 'withdraw-announcement' } as const] : []),
+    ...(onboarding.announcedAgain ? [withdrawAnnouncement(onboarding)] : []),
   ];
   return { onboarding: next, effects, replies: [...answers(next, event), progress(next)] };
 };

@@ -161,7 +161,7 @@ export class Outbox implements BeforeApplicationShutdown {
     return this.dataSource.transaction(async (manager) => {
       const claimed: Claimed[] = await manager.query(
         `SELECT id, kind, payload, attempts FROM outbox
-         WHERE not_before <= now() AND kind = ANY($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`,
+         WHERE (not_before <= now() OR not_before > now() + interval '1 hour') AND kind = ANY($1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED`,
         [[...this.handlers.keys()], this.settings.batchSize],
       );
       if (claimed.length === 0 || !this.started) {

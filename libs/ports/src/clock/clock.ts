@@ -2,7 +2,19 @@
 export abstract class Clock {
   /** Unix time in milliseconds, UTC. */
   abstract now(): number;
+
+  /**
+   * Names what has to be moved along when the time is corrected: times in the future that were reckoned from the time
+   * before. It has been told, and is done, before {@link now} gives the corrected time. Most clocks are never corrected.
+   * @returns the way to take it back
+   */
+  onCorrection(_move: ClockCorrection): () => void {
+    return () => undefined;
+  }
 }
+
+/** @param byMs what has to be added, in milliseconds; negative when the time goes back */
+export type ClockCorrection = (byMs: number) => Promise<void>;
 
 /** The machine's clock. */
 export class SystemClock extends Clock {

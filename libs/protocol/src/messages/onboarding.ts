@@ -2,10 +2,20 @@ import { z } from 'zod';
 import { deviceType, displayName, identifier } from '../identifiers.js';
 import { onboardingStateNames } from '../onboarding-states.js';
 import { command, openReport, response } from './define.js';
-import { credential, groupIdList, groupIds, maxGroups, ok, pemBundle, plainTopic, wireName } from './values.js';
-
-/** The port of a broker unless broker data say otherwise. */
-export const defaultBrokerPort = 8883;
+import {
+  brokerIp,
+  brokerPort,
+  certificateRequest,
+  credential,
+  groupIdList,
+  groupIds,
+  maxGroups,
+  ok,
+  pemBundle,
+  plainTopic,
+  readBrokerPort,
+  wireName,
+} from './values.js';
 
 export const activateDevice = command({
   name: 'activateDevice',
@@ -26,7 +36,7 @@ export const activateDevice = command({
 });
 
 const getBrokerDataWord = z.literal('GET_BROKER_DATA');
-const csr = z.string().min(1).max(8192).describe('PEM PKCS#10, in the csr key mode.');
+const csr = certificateRequest.describe('PEM PKCS#10, in the csr key mode.');
 
 export const getBrokerData = command({
   name: 'getBrokerData',
@@ -45,12 +55,6 @@ export const getBrokerData = command({
   ),
 });
 
-const brokerIp = z
-  .string()
-  .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be an IP address or a host name')
-  .describe('IP address or host name, no scheme.');
-const port = z.int().min(1).max(65_535);
-
 export const brokerData = response({
   name: 'brokerData',
   report: 'mqtt_credentials',
@@ -63,15 +67,12 @@ export const brokerData = response({
   doc: 'Where the home’s broker is, and the device’s certificate with its chain (and its key, if the platform made it).',
   value: z.strictObject({
     broker_ip: brokerIp,
-    broker_port: port
-      .refine((value) => value !== defaultBrokerPort, 'is left out when it is 8883')
-      .optional()
-      .describe('Left out when it is 8883.'),
+    broker_port: brokerPort,
     device_certificate: pemBundle.describe('PEM bundle in one string.'),
   }),
   reads: z.object({
     broker_ip: brokerIp,
-    broker_port: port.default(defaultBrokerPort),
+    broker_port: readBrokerPort,
     device_certificate: pemBundle,
     user: credential.optional(),
     password: credential.optional(),

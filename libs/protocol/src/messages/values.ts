@@ -37,6 +37,28 @@ export const wireName = z
 /** PEM: a certificate, its chain, and a PKCS#8 key if the platform made it. */
 export const pemBundle = z.string().min(1).max(15_000);
 
+/** The port of a broker unless the message says otherwise. */
+export const defaultBrokerPort = 8883;
+
+export const brokerIp = z
+  .string()
+  .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be an IP address or a host name')
+  .describe('IP address or host name, no scheme.');
+
+const port = z.int().min(1).max(65_535);
+
+/** What is sent of a broker's port. */
+export const brokerPort = port
+  .refine((value) => value !== defaultBrokerPort, 'is left out when it is 8883')
+  .optional()
+  .describe('Left out when it is 8883.');
+
+/** What is read of a broker's port. */
+export const readBrokerPort = port.default(defaultBrokerPort);
+
+/** A certificate signing request. */
+export const certificateRequest = z.string().min(1).max(8192);
+
 /** A topic that a device or user is to subscribe: no wildcard in it. */
 export const plainTopic = z
   .string()

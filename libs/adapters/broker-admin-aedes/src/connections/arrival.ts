@@ -1,7 +1,7 @@
 import type { AccessRules, ServiceName } from '@mqtt2go/access';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 
-/** A client certificate, as TLS has seen it. */
+/** A client certificate. */
 export interface PresentedCertificate {
   /** Undefined unless there is exactly one. */
   readonly commonName: string | undefined;
@@ -11,7 +11,7 @@ export interface PresentedCertificate {
   readonly serialNumber: string;
   readonly fingerprint256: string;
   readonly validToMs: number;
-  /** Why TLS does not trust it; undefined if it does. */
+  /** Why it is not trusted, in OpenSSL's words; undefined if it is. */
   readonly distrust: string | undefined;
 }
 
@@ -27,8 +27,14 @@ export interface Arrival {
   readonly rules?: AccessRules;
 }
 
-/** The certificate that the client has proved to hold, or undefined if it showed none. */
-export function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefined {
+/**
+ * The certificate that the client has proved to hold, or undefined if it showed none.
+ * @param distrust why it is not trusted, if it is not
+ */
+export function presentedCertificate(
+  socket: TLSSocket,
+  distrust: string | undefined,
+): PresentedCertificate | undefined {
   // Typed as always there; null once the socket is gone, an empty object without a certificate.
   const certificate: PeerCertificate | Record<string, never> | null = socket.getPeerCertificate();
   if (!certificate?.serialNumber) return undefined;
@@ -41,7 +47,7 @@ export function presentedCertificate(socket: TLSSocket): PresentedCertificate | 
     serialNumber: normalSerial(certificate.serialNumber),
     fingerprint256: certificate.fingerprint256,
     validToMs: Date.parse(certificate.valid_to),
-    distrust: socket.authorized ? undefined : String(socket.authorizationError ?? 'not authorized'),
+    distrust,
   };
 }
 

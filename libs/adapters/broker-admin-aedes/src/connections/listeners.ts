@@ -3,6 +3,8 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { peerFault } from '@mqtt2go/pki';
+import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import type { BrokerLimits } from '../broker-limits.js';
@@ -36,13 +38,18 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Opens a TLS listener for MQTT. @throws Mqtt2goError `port_in_use` */
+/**
+ * Opens a TLS listener for MQTT. Clients' certificates are judged by `clock`, which the system's may be behind by decades.
+ * @throws Mqtt2goError `port_in_use`
+ */
 export async function listenTls(
   door: 'tls' | 'services',
   options: TlsListenerOptions,
   limits: BrokerLimits,
   events: ListenerEvents,
+  clock: Clock,
 ): Promise<Listener> {
+  let trustAnchors = listOf(options.ca);
   const contextOptions = (ca: readonly string[]): TlsOptions => ({
     cert: options.cert,
     key: options.key,
@@ -53,23 +60,32 @@ export async function listenTls(
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const server = createTlsServer({
-    ...contextOptions(listOf(options.ca)),
+    ...contextOptions(trustAnchors),
     requestCert: true,
-    // With optional certificates a bad one gets as far as CONNECT, and its refusal there.
-    rejectUnauthorized: options.clientCertificates === 'required',
+    rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    const certificate = presentedCertificate(socket);
+    const fault = peerFault(socket, { trustAnchors, purpose: 'client', nowMs: clock.now() });
+    // With optional certificates a bad one gets as far as CONNECT, and its refusal there.
+    if (fault !== undefined && options.clientCertificates === 'required') {
+      socket.on('error', () => undefined);
+      socket.destroy();
+      return events.failed(new Error(fault), socket.remoteAddress ?? '');
+    }
+    const certificate = presentedCertificate(socket, fault);
     events.connected(socket, { door, from: socket.remoteAddress ?? '', ...(certificate && { certificate }) });
   });
   const closeServer = await start(server, options, limits, events);
   return {
     port: portOf(server),
-    setTrustAnchors: (ca) => server.setSecureContext(contextOptions(ca)),
+    setTrustAnchors: (ca) => {
+      trustAnchors = ca;
+      server.setSecureContext(contextOptions(ca));
+    },
     close: closeServer,
   };
 }

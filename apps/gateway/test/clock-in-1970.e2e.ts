@@ -1,0 +1,207 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Controller } from '@mqtt2go/controller-sdk';
+import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Bus, discovery, tlsLink, topicGenerator } from '@mqtt2go/messaging';
+import { type Authority, readCertificate } from '@mqtt2go/pki';
+import { within } from '@mqtt2go/testing';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bootstrap } from '../../../tools/bootstrap.mjs';
+import { freePorts } from './support/gateway-process.js';
+import { Program } from './support/program.js';
+import { createManufacturer, type MintedDevice, mintDevice } from './support/world.js';
+
+/** Debian's package `libfaketime`. */
+const fakeTime = ['x86_64', 'aarch64']
+  .map((arch) => `/usr/lib/${arch}-linux-gnu/faketime/libfaketimeMT.so.1`)
+  .find((file) => existsSync(file));
+const dayMs = 86_400_000;
+
+/** The gateway's and the command line's clock starts in 1970, and is set when the test says so; everybody else's is right. */
+describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () => {
+  let folder: string;
+  let dataDir: string;
+  let ports: Record<string, string>;
+  let manufacturer: Authority;
+  let gateway: Program;
+  let bus: Bus;
+  let ca: string;
+  const living: { close(): Promise<void> }[] = [];
+
+  /** @param time when the clock is now; it goes on from there */
+  const setClock = async (time: Date): Promise<void> => {
+    const said = `@${time.toISOString().slice(0, 19).replace('T', ' ')}\n`;
+    await writeFile(join(folder, 'time.new'), said);
+    await rename(join(folder, 'time.new'), join(folder, 'time'));
+  };
+  const environment = (): Record<string, string> => ({
+    ...ports,
+    TZ: 'UTC',
+    LD_PRELOAD: fakeTime ?? '',
+    FAKETIME_TIMESTAMP_FILE: join(folder, 'time'),
+    FAKETIME_NO_CACHE: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    MQTT2GO_DATA_DIR: dataDir,
+    MQTT2GO_LOG_FORMAT: 'json',
+  });
+  const start = async (): Promise<void> => {
+    gateway = Program.start('gateway', environment());
+    await gateway.says((line) => line.includes('"msg":"ready"'));
+    const read = (...path: string[]): Promise<string> => readFile(join(dataDir, 'tls', ...path), 'utf8');
+    ca = await read('ca.crt');
+    bus = new Bus(
+      tlsLink({
+        url: `mqtts://localhost:${ports.MQTT2GO_BUS_PORT}`,
+        ca: await read('services-ca.crt'),
+        cert: await read('services', 'operator.crt'),
+        key: await read('services', 'operator.key'),
+        clientId: 'operator',
+      }),
+    );
+  };
+
+  beforeAll(async () => {
+    await bootstrap();
+    folder = await mkdtemp(join(tmpdir(), 'mqtt2go-1970-'));
+    dataDir = join(folder, 'data');
+    ports = await freePorts([...'HOME HOME_WSS ACTIVATION DISCOVERY HEALTH BUS FEDERATION'.split(' ')]);
+    manufacturer = await createManufacturer('Acme');
+    await setClock(new Date(0));
+    await start();
+    await bus.call(discovery.registerManufacturer, { name: 'Acme', certificate: manufacturer.certificate });
+  });
+  afterEach(async () => {
+    await Promise.all(living.splice(0).map((each) => each.close()));
+  });
+  afterAll(async () => {
+    await bus.close();
+    await gateway.end();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const openHome = async (homeId: string): Promise<Controller> => {
+    const app = await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw' });
+    const controller = new Controller({ ...app, ca, homeId, gatewayId: 'gw' });
+    living.push(controller);
+    await controller.connect();
+    return controller;
+  };
+  const storeOf = ({ deviceId, code, type, cert, key }: MintedDevice): MemoryDeviceStore =>
+    new MemoryDeviceStore({
+      file: {
+        device_id: deviceId,
+        activation_code: code,
+        device_type: type,
+        discovery: { host: 'localhost', port: Number(ports.MQTT2GO_ACTIVATION_PORT) },
+        key_mode: 'existing-key',
+      },
+      certificate: cert,
+      key,
+      ca,
+    });
+  /** Lives until the end of the test. Resolves with its topics. */
+  const live = (store: MemoryDeviceStore): Promise<readonly string[]> => {
+    const device = new Device(store, { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
+    living.push({ close: () => device.stop() });
+    const active = new Promise<readonly string[]>((resolve, reject) => {
+      device.once('active', resolve);
+      device.on('problem', ({ error, retryInMs }) => retryInMs === undefined && reject(error));
+    });
+    device.run().catch(() => undefined);
+    return within(active, 'the device to be at home', 30_000);
+  };
+  /** @param whenAnnounced what happens before the device is switched on */
+  const add = async (deviceId: string, store: MemoryDeviceStore, code: string, whenAnnounced?: () => Promise<void>) => {
+    const controller = await openHome(`home-of-${deviceId}`);
+    let topics: Promise<readonly string[]> = Promise.resolve([]);
+    await controller.addDevice({
+      deviceId,
+      activationCode: code,
+      naming: { name: 'Lamp', groupIds: ['living'] },
+      onProgress: (progress) => {
+        if (progress.kind !== 'state' || progress.state !== 'announced') return;
+        topics = Promise.resolve(whenAnnounced?.()).then(() => live(store));
+        topics.catch(() => undefined);
+      },
+    });
+    const [topic = ''] = await topics;
+    expect(await controller.send(topic, 'set', 'on')).toBeDefined();
+  };
+  const query = async (sql: string, values: unknown[]): Promise<Record<string, unknown>[]> => {
+    const password = (await readFile(join(dataDir, 'postgres', 'password'), 'utf8')).trim();
+    const port = (await readFile(join(dataDir, 'postgres', 'port'), 'utf8')).trim();
+    const client = new pg.Client(`postgres://mqtt2go:${password}@127.0.0.1:${port}/mqtt2go`);
+    await client.connect();
+    try {
+      return (await client.query(sql, values)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+
+  it('says so, is ready, and issues certificates that others find valid', async () => {
+    expect(gateway.text).toContain("the system's clock is behind");
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'first' });
+    const store = storeOf(minted);
+    await add('first', store, minted.code);
+    const credentials = await store.credentials();
+    const { notBeforeMs, notAfterMs } = readCertificate(credentials?.certificate ?? '');
+    expect(notBeforeMs).toBeLessThan(Date.now());
+    expect(notAfterMs).toBeGreaterThan(Date.now() + 700 * dayMs);
+  });
+
+  it('is reached by the command line, whose clock is in 1970 as well', async () => {
+    const args = ['--json', 'controller', 'credentials', '--home', 'h', '--gateway', 'g', '--out', join(folder, 'app')];
+    const cli = Program.start('cli', environment(), undefined, args);
+    expect(await cli.ended, cli.text).toMatchObject({ code: 0 });
+    expect(JSON.parse(await readFile(join(folder, 'app', 'credentials.json'), 'utf8'))).toBeDefined();
+  });
+
+  it('still refuses certificates of others', async () => {
+    const stranger = await createManufacturer('Nobody');
+    const minted = await mintDevice(bus, stranger, { deviceId: 'strange' });
+    const device = new Device(storeOf(minted), { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
+    living.push({ close: () => device.stop() });
+    const trouble = new Promise<string>((resolve) => {
+      device.on('problem', ({ error }) => resolve(error.code));
+    });
+    device.run().catch(() => undefined);
+    expect(await within(trouble, 'the refusal', 20_000)).toBeDefined();
+    const metrics = await (await fetch(`http://127.0.0.1:${ports.MQTT2GO_HEALTH_PORT}/metrics`)).text();
+    expect(metrics).toMatch(/mqtt2go_clock_system_offset_seconds\S* -\d{9,}/);
+  });
+
+  it('leaves a device that waits its time when the clock is set three months ahead meanwhile', async () => {
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'waiting' });
+    const later = Date.now() + 90 * dayMs;
+    await add('waiting', storeOf(minted), minted.code, async () => {
+      await setClock(new Date(later));
+      await gateway.says((line) => line.includes("the system's clock is right again"));
+      const [open] = await query('SELECT deadline FROM provisioning.onboarding WHERE device_id = $1', ['waiting']);
+      const [waits] = await query('SELECT expires_at FROM discovery.waiting_activation WHERE device_id = $1', [
+        'waiting',
+      ]);
+      for (const end of [open?.deadline, waits?.expires_at]) {
+        expect(Number(end)).toBeGreaterThan(later + 13 * 60_000);
+        expect(Number(end)).toBeLessThan(later + 16 * 60_000);
+      }
+    });
+  });
+
+  it('goes on from the last known time after a power cut that has taken the clock with it', async () => {
+    await bus.close();
+    await gateway.end('SIGKILL');
+    await setClock(new Date(0));
+    await start();
+    const { time } = gateway.log.find(({ msg }) => String(msg).includes("the system's clock is behind")) ?? {};
+    expect(String(time)).toBeDefined();
+    const { lastKnown } = JSON.parse(await readFile(join(dataDir, 'clock.json'), 'utf8'));
+    expect(Date.parse(lastKnown)).toBeGreaterThan(Date.now() + 89 * dayMs);
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'later' });
+    const store = storeOf(minted);
+    await add('later', store, minted.code);
+  });
+});
