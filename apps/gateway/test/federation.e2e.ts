@@ -40,7 +40,7 @@ async function knowsManufacturer(node: Node): Promise<void> {
 }
 
 const set = (value: unknown): object => ({ type: 'command', timestamp: now(), command_type: 'set', value });
-const status_ = (value: unknown): object => ({
+const statusReport = (value: unknown): object => ({
   type: 'report',
   report_type: 'status',
   timestamp: now(),
@@ -142,10 +142,10 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     await cloudApp.publish(topic, set({ name: 'on', number: 1 }));
     await device.hear(({ json }) => json.command_type === 'set');
-    await device.publish(topic, status_({ name: 'on', number: 2 }));
+    await device.publish(topic, statusReport({ name: 'on', number: 2 }));
     await cloudApp.hear(({ json }) => json.report_type === 'status');
     // Something that is said after, and so heard after what would have gone round.
-    await device.publish(topic, status_({ name: 'end', number: 3 }));
+    await device.publish(topic, statusReport({ name: 'end', number: 3 }));
     await cloudApp.publish(topic, set({ name: 'end', number: 4 }));
     for (const wire of [device, cloudApp]) {
       await wire.hear(says('end', 3));
@@ -163,7 +163,7 @@ describe('a gateway and its cloud', () => {
   });
 
   it('keep what is retained in the house for whoever comes later in the cloud', async () => {
-    await device.client.publishAsync(topic, JSON.stringify(status_({ name: 'kept', number: 1 })), {
+    await device.client.publishAsync(topic, JSON.stringify(statusReport({ name: 'kept', number: 1 })), {
       qos: 1,
       retain: true,
     });
@@ -190,7 +190,7 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     const talk = async (wire: Wire, name: string): Promise<void> => {
       for (let number = 0; number < messages; number += 1) {
-        await wire.publish(topic, name === 'up' ? status_({ name, number }) : set({ name, number }));
+        await wire.publish(topic, name === 'up' ? statusReport({ name, number }) : set({ name, number }));
         if (name === 'up' && number % 20 === 10) stand.internet.cut();
         if (name === 'up' && number % 20 === 15) {
           await bridgeIs(gateway, false);
@@ -225,7 +225,8 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     stand.internet.cut();
     await bridgeIs(gateway, false);
-    for (let number = 0; number < 20; number += 1) await device.publish(topic, status_({ name: 'waiting', number }));
+    for (let number = 0; number < 20; number += 1)
+      await device.publish(topic, statusReport({ name: 'waiting', number }));
     await waitFor(async () => ((await status(gateway)).bridge?.queued ?? 0) >= 20, 'the queue');
     await gateway.stop();
     await gateway.start();
@@ -345,12 +346,12 @@ describe('the account of a bridge', () => {
       'CODE/activation',
       'home-1/users',
     ];
-    for (const topic of refused) await bridge.publish(topic, status_({ name: 'attack', number: 1 }));
-    await bridge.publish('home-3/gw/living/socket/plug', status_({ name: 'own', number: 1 }));
+    for (const topic of refused) await bridge.publish(topic, statusReport({ name: 'attack', number: 1 }));
+    await bridge.publish('home-3/gw/living/socket/plug', statusReport({ name: 'own', number: 1 }));
     await cloudApp.hear(says('own'));
     const observer = await stand.cloud.app('home-1', 'gw');
     const witness = await stand.cloud.connectApp(observer);
-    await witness.publish('home-1/gw/living/socket/lamp-1', status_({ name: 'own', number: 2 }));
+    await witness.publish('home-1/gw/living/socket/lamp-1', statusReport({ name: 'own', number: 2 }));
     await other.hear(says('own', 2));
     expect(other.heard.filter(says('attack'))).toEqual([]);
   });

@@ -121,7 +121,10 @@ async function writeBroker(issuer: DeploymentIssuer, broker: PlannedBroker, fold
     await issuer.server({ ...front, hosts: nameableHosts([...broker.hosts, ...loopback]) });
     await writeAccess(role, folder);
   }
-  if (role === 'home') files[brokerFileNames.devicesCa] = issuer.ca;
+  if (role === 'home') {
+    const devicesCa = brokerFileNames.devicesCa;
+    files[devicesCa] = issuer.devicesCa(await readIfThere(join(folder, devicesCa)));
+  }
   for (const [file, content] of Object.entries(files)) await writeIfOther(join(folder, file), content);
 }
 
