@@ -61,7 +61,6 @@ describe('network policies', () => {
     expect(egress(services, 'provisioning')).toEqual(
       sorted([...always, 'bus-broker:8886', 'home-broker:8887', 'discovery:8443', '*:4318']),
     );
-    expect(egress(services, 'federation')).toEqual(sorted([...always, 'bus-broker:8886', '*:4318']));
     expect(egress(services, 'discovery')).toEqual(
       sorted([...always, 'bus-broker:8886', 'activation-broker:8888', '*:4318']),
     );
@@ -79,8 +78,6 @@ describe('network policies', () => {
   it('let in at each pod whom it answers', () => {
     const metrics = 'monitoring:9090';
     expect(ingress(services, 'discovery')).toEqual(sorted([metrics, 'provisioning:8443']));
-    const anywhere = ['0.0.0.0/0', '::/0'].map((cidr) => `${JSON.stringify({ ipBlock: { cidr } })}:8889`);
-    expect(ingress(services, 'federation')).toEqual(sorted([metrics, ...anywhere]));
     for (const component of ['provisioning', 'certificate-authority', 'topic-generator']) {
       expect(ingress(services, component)).toEqual([metrics]);
     }

@@ -71,8 +71,6 @@ spec:
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_DISCOVERY_PORT
           value: '8443'
-        - name: MQTT2GO_FEDERATION_PORT
-          value: '8889'
         - name: MQTT2GO_HEALTH_BIND
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_HEALTH_PORT
