@@ -73,20 +73,31 @@ class HouseGateway {
   }
 }
 
+/** @returns the folder of a device that the gateway knows */
+async function minted({ machine, env }: HouseGateway): Promise<string> {
+  const lamp = join(folder, 'lamp');
+  const mint = ['factory', 'mint', '--device-id', 'lamp-1', '--device-type', 'light', '--out', lamp];
+  const minting = machine.spawn(process.execPath, [cli, ...mint], { env, stdio: 'ignore' });
+  await once(minting, 'close');
+  expect(minting.exitCode).toBe(0);
+  return lamp;
+}
+
+/** A device on one more machine. @returns what it tells */
+async function running(lamp: string, ...args: string[]): Promise<Collector<Record<string, unknown>>> {
+  const machine = await network.machine();
+  const device = machine.spawn(process.execPath, [cli, 'device', 'run', lamp, '--json', ...args], {
+    env: { PATH: process.env.PATH, MQTT2GO_DATA_DIR: folder },
+  });
+  const told = new Collector<Record<string, unknown>>();
+  if (device.stdout !== null) createInterface(device.stdout).on('line', (line) => told.add(JSON.parse(line)));
+  return told;
+}
+
 describe('a gateway in the house', () => {
   it('is where a device goes first, under the name that its certificate has', async () => {
-    const gateway = await HouseGateway.start();
-    const lamp = join(folder, 'lamp');
-    const mint = ['factory', 'mint', '--device-id', 'lamp-1', '--device-type', 'light', '--out', lamp];
-    const minting = gateway.machine.spawn(process.execPath, [cli, ...mint], { env: gateway.env, stdio: 'ignore' });
-    await once(minting, 'close');
-    expect(minting.exitCode).toBe(0);
-    const device = await network.machine();
-    const running = device.spawn(process.execPath, [cli, 'device', 'run', lamp, '--json'], {
-      env: { PATH: process.env.PATH, MQTT2GO_DATA_DIR: folder },
-    });
-    const told = new Collector<Record<string, unknown>>();
-    if (running.stdout !== null) createInterface(running.stdout).on('line', (line) => told.add(JSON.parse(line)));
+    const lamp = await minted(await HouseGateway.start());
+    const told = await running(lamp);
     const found = await waitFor(() => told.items.find(({ step }) => step === 3), 'step 3', 20_000);
     expect(found).toMatchObject({ what: 'MQTT2GO.local is at MQTT2GO.local:8883' });
     // Its certificate is accepted: the device is let in, or refused by this server, and does not walk away by itself.
@@ -96,6 +107,22 @@ describe('a gateway in the house', () => {
       20_000,
     );
     expect([undefined, 'forbidden']).toContain(next['code']);
+  });
+
+  it('is looked for in vain for a second, or not at all', async () => {
+    const gateway = await HouseGateway.start();
+    const lamp = await minted(gateway);
+    await gateway.stop();
+    for (const [args, leastMs, mostMs] of [
+      [[], 990, 10_000],
+      [['--no-local'], 0, 990],
+    ] as const) {
+      const told = await running(lamp, ...args);
+      const missing = await waitFor(() => told.items.find(({ step }) => step === 3), 'step 3', 20_000);
+      expect(missing).toMatchObject({ what: 'MQTT2GO.local is not in the local network' });
+      expect(missing['ms']).toBeGreaterThanOrEqual(leastMs);
+      expect(missing['ms']).toBeLessThan(mostMs);
+    }
   });
 
   it('tells of another one, goes on, and is found when the other ends', async () => {
