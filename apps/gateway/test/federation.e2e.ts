@@ -1,5 +1,5 @@
 import { request as httpsRequest } from 'node:https';
-import { Bus, discovery, federation, topicGenerator } from '@mqtt2go/messaging';
+import { Bus, certificateAuthority, discovery, federation, topicGenerator } from '@mqtt2go/messaging';
 import {
   Authority,
   createCertificateRequest,
@@ -10,7 +10,9 @@ import {
 } from '@mqtt2go/pki';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FederationStand, type Node } from './support/federation-stand.js';
+import { FederationStand, type Node, writeInvitation } from './support/federation-stand.js';
+import { freePorts } from './support/gateway-process.js';
+import { HouseProcess } from './support/house-process.js';
 import { activateDevice, join, now } from './support/joining.js';
 import { type Heard, refusal, type Wire } from './support/wire.js';
 
@@ -65,6 +67,8 @@ const inOrder = (numbers: readonly number[]): number[] => [...new Set(numbers)];
 interface Answer {
   readonly status: number;
   readonly code: unknown;
+  /** Of a good answer. */
+  readonly json?: unknown;
 }
 
 /** Asks the gateways' door as whoever it is. */
@@ -93,7 +97,8 @@ function ask(
           const text = Buffer.concat(chunks).toString('utf8');
           const json: unknown = text.startsWith('{') ? JSON.parse(text) : {};
           const code = typeof json === 'object' && json !== null && 'code' in json ? json.code : undefined;
-          resolve({ status: response.statusCode ?? 0, code });
+          const { statusCode = 0 } = response;
+          resolve({ status: statusCode, code, ...(statusCode === 200 && { json }) });
         });
       },
     );
@@ -238,6 +243,50 @@ describe('a gateway and its cloud', () => {
   }, 120_000);
 });
 
+describe('a gateway that is killed', () => {
+  it('says after its next start what waited, in order, and hears what was said to the house meanwhile', async () => {
+    const home = { homeId: 'home-7', gatewayId: 'gw' };
+    const node = await stand.gateway(undefined);
+    const house = await HouseProcess.build({
+      ...(await freePorts()),
+      MQTT2GO_DATA_DIR: node.dataDir,
+      DATABASE_URL: node.database.url,
+      MQTT2GO_INVITATION: await writeInvitation(await stand.invite(home.homeId, home.gatewayId)),
+    });
+    try {
+      node.attach(await house.start());
+      await bridgeIs(node, true);
+      const place = `${home.homeId}/${home.gatewayId}/living/socket/plug`;
+      const app = await node.app(home.homeId, home.gatewayId);
+      const houseApp = await node.connectApp(app);
+      const cloudApp = await stand.cloud.connectApp(await stand.cloud.app(home.homeId, home.gatewayId));
+      await cloudApp.subscribe(`${home.homeId}/#`);
+      await houseApp.publish(place, statusReport({ name: 'before', number: 0 }));
+      await cloudApp.hear(says('before'));
+      stand.internet.cut();
+      await bridgeIs(node, false);
+      for (let number = 0; number < 30; number += 1)
+        await houseApp.publish(place, statusReport({ name: 'kept', number }));
+      await waitFor(async () => ((await status(node)).bridge?.queued ?? 0) >= 30, 'the queue');
+      await house.kill();
+      await node.stop();
+      await cloudApp.publish(place, set({ name: 'to the house', number: 0 }));
+      node.attach(await house.start());
+      const again = await node.connectApp(app);
+      await again.subscribe(place);
+      stand.internet.mend();
+      await cloudApp.hear(says('kept', 29), 60_000);
+      expect(inOrder(numbersIn(cloudApp, 'kept'))).toEqual(Array.from({ length: 30 }, (_, number) => number));
+      await again.hear(says('to the house'));
+      await waitFor(async () => (await status(node)).bridge?.queued === 0, 'an empty queue');
+    } finally {
+      stand.internet.mend();
+      await node.stop();
+      await house.close();
+    }
+  }, 120_000);
+});
+
 describe('the gateways’ door', () => {
   const home = { homeId: 'home-2', gatewayId: 'gw' };
   let gateway: Node;
@@ -254,6 +303,25 @@ describe('the gateways’ door', () => {
 
   it('answers an enrolled gateway', async () => {
     expect(await ask('/v1/list-manufacturers', {}, { identity, ca })).toMatchObject({ status: 200 });
+  });
+
+  it('renews the gateway’s certificates, with the same names and keys', async () => {
+    const bus = await gateway.busAs('federation');
+    const before = await bus.call(certificateAuthority.getGatewayRequests, {});
+    const answer = await ask('/v1/renew', { requests: before.requests }, { identity, ca });
+    const newer = certificateAuthority.gatewayCertificates.parse(answer.json);
+    const fresh = await bus.call(certificateAuthority.installGatewayCertificates, newer);
+    expect(readCertificate(fresh.cert).serialNumber).not.toBe(readCertificate(identity.cert).serialNumber);
+    expect(fresh.key).toBe(identity.key);
+    for (const one of [identity, fresh]) {
+      expect(await ask('/v1/list-manufacturers', {}, { identity: one, ca })).toMatchObject({ status: 200 });
+    }
+    // Another gateway's are not taken.
+    const foreign = { ...newer, issuing: newer.server };
+    await expect(bus.call(certificateAuthority.installGatewayCertificates, foreign)).rejects.toMatchObject({
+      code: 'certificate_not_accepted',
+    });
+    await bus.close();
   });
 
   it('refuses whoever shows no certificate, or one of another CA', async () => {
