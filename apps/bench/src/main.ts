@@ -25,6 +25,7 @@ loopback and is removed at the end.
                 npm run images; about five minutes)
   move          a home of many devices moves from a gateway to a cloud and back, while everybody speaks (two processes with
                 their PostgreSQL; some minutes)
+
   --devices N      embedded: how many devices are added (600); gateway: how many the home has (100);
                    move: how many the home has (1000)
   --many N         gateway: how many are added after that (0)

@@ -11,7 +11,7 @@ import { type Broker, SpeakingApp, SpeakingDevice } from './speakers.js';
 const home = { homeId: 'bench', gatewayId: 'gw' };
 const comingAtOnce = 16;
 /** How often each device is commanded, and reports. */
-const everyMs = 1_000;
+const everyMs = 5_000;
 /** What is on its way after the end of a move gets this long. */
 const longestWaitMs = 30_000;
 

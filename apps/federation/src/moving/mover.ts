@@ -28,13 +28,13 @@ export interface MoverTimes {
   readonly deadlineMs: number;
   /** How long devices are waited for before the old broker is shut to them. */
   readonly tellingMs: number;
-  /** Between two groups of devices that are told, so that they do not all come at once. */
+  /** Between two groups of devices that are told. */
   readonly betweenBatchesMs: number;
-  /** Devices that are told at a time; 100 at most. */
+  /** Devices that are on their way at a time; 100 at most. */
   readonly batchSize: number;
 }
 
-const usualTimes: MoverTimes = { deadlineMs: 10 * 60_000, tellingMs: 5 * 60_000, betweenBatchesMs: 250, batchSize: 50 };
+const usualTimes: MoverTimes = { deadlineMs: 10 * 60_000, tellingMs: 5 * 60_000, betweenBatchesMs: 50, batchSize: 32 };
 const pollMs = 200;
 const firstRetryMs = 250;
 const longestRetryMs = 5_000;
@@ -227,7 +227,11 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     let awaited = await awaitedOf(homeId, target);
     while (awaited.length > 0 && this.clock.now() < untilMs) {
       const nowMs = this.clock.now();
-      const due = awaited.filter((deviceId) => isDue(toldAtMs.get(deviceId), nowMs)).slice(0, this.times.batchSize);
+      // Each is away from its old broker as long as the new one has others to greet: not too many at once.
+      const onTheirWay = awaited.filter((deviceId) => isOnItsWay(toldAtMs.get(deviceId), nowMs)).length;
+      const due = awaited
+        .filter((deviceId) => isDue(toldAtMs.get(deviceId), nowMs))
+        .slice(0, Math.max(0, this.times.batchSize - onTheirWay));
       if (due.length > 0) await source.redirect({ ...step, deviceIds: due });
       for (const deviceId of due) toldAtMs.set(deviceId, [...(toldAtMs.get(deviceId) ?? []), nowMs]);
       taken = await this.passOn(move, sides, taken);
@@ -294,6 +298,13 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     });
     signal.throwIfAborted();
   }
+}
+
+/** One that has not come after this is not waited for by the others. */
+const onTheWayMs = 3_000;
+
+function isOnItsWay(told: readonly number[] | undefined, nowMs: number): boolean {
+  return nowMs - (told?.at(-1) ?? Number.NEGATIVE_INFINITY) < onTheWayMs;
 }
 
 function isDue(told: readonly number[] | undefined, nowMs: number): boolean {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrokerLink, Bus, DeviceTraffic, moving } from '@mqtt2go/messaging';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
@@ -27,19 +28,37 @@ interface Message {
 
 type Kind = 'report' | 'command';
 
+interface KeptMessage {
+  readonly homeId: string;
+  readonly kind: Kind;
+  readonly deviceId: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+}
+
+interface Expected {
+  arrivedAtMs: number | undefined;
+  hasSpoken: boolean;
+  /** Commands that were kept for it by this process. */
+  kept: number;
+}
+
+const newExpected = (): Expected => ({ arrivedAtMs: undefined, hasSpoken: false, kept: 0 });
+
 /** One home that is listened to. */
 interface Ear {
   readonly link: BrokerLink;
   readonly traffic: DeviceTraffic;
   readonly kinds: Set<Kind>;
   /** Devices whose commands are kept: not here yet, or here (since when, in ms) and perhaps not listening yet. */
-  readonly expected: Map<string, { arrivedAtMs: number | undefined; hasSpoken: boolean }>;
+  readonly expected: Map<string, Expected>;
   /** What was said here by this process for the other side; it is heard again and is no sign of the device. */
   readonly echoes: Set<string>;
 }
 
 const pageSize = 200;
 const lookMs = 250;
+const leastBetweenLooksMs = 20;
 /** A device that has asked for its topics and says nothing more is taken to listen after this. */
 const settledMs = 3_000;
 /** As many as a broker keeps for a session. */
@@ -57,6 +76,9 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly ears = new Map<string, Promise<Ear>>();
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
+  private looksAgain = false;
+  private storing: Promise<void> = Promise.resolve();
+  private next: { readonly messages: KeptMessage[]; readonly stored: Promise<void> } | undefined;
   private closed = false;
 
   constructor(
@@ -77,9 +99,15 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     await Promise.all(ears.flatMap((ear) => (ear.status === 'fulfilled' ? [ear.value.traffic.close()] : [])));
   }
 
-  /** Resolves when every report from now on is kept. @throws Mqtt2goError `unavailable` */
+  /** Resolves when every report from now on is kept, for the other side. @throws Mqtt2goError `unavailable` */
   async keepReports(homeId: string, moveId: string): Promise<void> {
     await this.keep(homeId, moveId, 'report');
+    // What waits here for devices that have not come since an earlier move is for the other side to say.
+    await this.end(homeId, 'command');
+    await this.dataSource.query(
+      `UPDATE federation.kept_message SET kind = 'report' WHERE home_id = $1 AND kind = 'command'`,
+      [homeId],
+    );
   }
 
   /** Resolves when every command from now on for a device that is awaited is kept. @throws Mqtt2goError `unavailable` */
@@ -189,14 +217,46 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (deviceId === undefined || kind === undefined) return;
     const isEcho = ear.echoes.delete(markOf(topic, payload.toString('base64')));
     const expected = ear.expected.get(deviceId);
-    if (kind === 'report' && !isEcho && expected !== undefined) expected.hasSpoken = true;
+    if (kind === 'report' && !isEcho && expected !== undefined) {
+      expected.hasSpoken = true;
+      // It listens: what is said from now on comes to it by itself.
+      this.look();
+    }
     const keeps = ear.kinds.has(kind) && (kind === 'report' || expected !== undefined);
-    if (!keeps || isEcho) return;
-    await this.dataSource.query(
-      `INSERT INTO federation.kept_message (home_id, kind, device_id, topic, payload) VALUES ($1, $2, $3, $4, $5)`,
-      [homeId, kind, deviceId, topic, payload],
-    );
-    if (kind === 'command') await this.limit(homeId, deviceId);
+    // A command that the other side has passed on is kept like any other.
+    if (!keeps || (isEcho && kind === 'report')) return;
+    await this.store({ homeId, kind, deviceId, topic, payload });
+    if (kind !== 'command' || expected === undefined) return;
+    expected.kept += 1;
+    if (expected.kept > mostPerDevice) await this.limit(homeId, deviceId);
+  }
+
+  /** What comes while a statement is under way is stored by the next one, all together: a commit costs what a message does. */
+  private async store(message: KeptMessage): Promise<void> {
+    const batch = (this.next ??= this.storeNext());
+    batch.messages.push(message);
+    await batch.stored;
+  }
+
+  private storeNext(): { messages: KeptMessage[]; stored: Promise<void> } {
+    const messages: KeptMessage[] = [];
+    const stored = this.storing.then(async () => {
+      this.next = undefined;
+      const column = <V>(value: (message: KeptMessage) => V): V[] => messages.map(value);
+      await this.dataSource.query(
+        `INSERT INTO federation.kept_message (home_id, kind, device_id, topic, payload)
+         SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::varchar[], $5::bytea[])`,
+        [
+          column(({ homeId }) => homeId),
+          column(({ kind }) => kind),
+          column(({ deviceId }) => deviceId),
+          column(({ topic }) => topic),
+          column(({ payload }) => payload),
+        ],
+      );
+    });
+    this.storing = stored.catch(() => undefined);
+    return { messages, stored };
   }
 
   private async limit(homeId: string, deviceId: string): Promise<void> {
@@ -213,10 +273,18 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private look(): void {
-    this.looking ??= this.lookAfter()
+    if (this.looking !== undefined) {
+      this.looksAgain = true;
+      return;
+    }
+    if (this.closed) return;
+    this.looksAgain = false;
+    this.looking = this.lookAfter()
+      .then(() => sleep(leastBetweenLooksMs))
       .catch((error: unknown) => this.settings.log.warn({ err: error }, 'homes that move wait; trying again'))
       .finally(() => {
         this.looking = undefined;
+        if (this.looksAgain) this.look();
       });
   }
 
@@ -235,6 +303,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (ear.expected.size === 0) return this.endIfAllHere(homeId, ear);
     const awaited = await this.awaited(homeId);
     const nowMs = performance.now();
+    const come: string[] = [];
     for (const [deviceId, expected] of ear.expected) {
       if (awaited.has(deviceId)) {
         expected.hasSpoken = false;
@@ -243,8 +312,9 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
       expected.arrivedAtMs ??= nowMs;
       if (!expected.hasSpoken && nowMs - expected.arrivedAtMs < settledMs) continue;
       ear.expected.delete(deviceId);
-      await this.sayKept(homeId, ear, deviceId);
+      come.push(deviceId);
     }
+    await Promise.all(come.map((deviceId) => this.sayKept(homeId, ear, deviceId)));
   }
 
   private async endIfAllHere(homeId: string, ear: Ear): Promise<void> {
@@ -258,17 +328,18 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   private async sayKept(homeId: string, ear: Ear, deviceId: string): Promise<void> {
     for (;;) {
       const messages = await this.kept(homeId, 'command', deviceId);
-      for (const message of messages) {
-        await this.say(ear, message);
-        await this.dataSource.query('DELETE FROM federation.kept_message WHERE number = $1', [message.number]);
-      }
-      if (messages.length < pageSize) return;
+      if (messages.length === 0) return;
+      // In their order, and all acknowledged before any is forgotten.
+      await Promise.all(messages.map((message) => this.say(ear, message)));
+      await this.dataSource.query('DELETE FROM federation.kept_message WHERE number = ANY($1::bigint[])', [
+        messages.map(({ number }) => number),
+      ]);
     }
   }
 
   private async expect(homeId: string, ear: Ear): Promise<void> {
     for (const deviceId of await this.awaited(homeId)) {
-      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, { arrivedAtMs: undefined, hasSpoken: false });
+      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, newExpected());
     }
     // Of those that have come while nobody looked, too.
     const rows = await this.dataSource.query<{ device_id: string }[]>(
@@ -276,7 +347,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
       [homeId],
     );
     for (const { device_id: deviceId } of rows) {
-      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, { arrivedAtMs: undefined, hasSpoken: false });
+      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, newExpected());
     }
   }
 
