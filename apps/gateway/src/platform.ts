@@ -1,4 +1,4 @@
-import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
+import { type DeploymentFiles, initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
 import {
   defaultHomeBrokerName,
   type PlatformConfig,
@@ -24,6 +24,7 @@ import { openDatabase } from './database.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { Renewal } from './renewal.js';
 import { tellServiceManager } from './service-manager.js';
 import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
@@ -76,7 +77,8 @@ async function start(
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
-  const keeper = await ClockKeeper.open(folder.path, log);
+  const renewal = new Renewal(log);
+  const keeper = await ClockKeeper.open(folder.path, log, () => renewal.now());
   const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
@@ -87,7 +89,9 @@ async function start(
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
   const { publicHost } = config;
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+  const initialise = (): Promise<DeploymentFiles> =>
+    initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log });
+  const files = await initialise();
 
   const brokers = new Brokers(clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -189,6 +193,8 @@ async function start(
     }),
   );
 
+  renewal.start(async () => brokers.renew(await initialise()));
+  parts.push(renewal);
   await keeper.start();
   parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
