@@ -1,4 +1,4 @@
-import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
+import { type DeploymentFiles, initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
 import {
   defaultHomeBrokerName,
   type PlatformConfig,
@@ -26,6 +26,7 @@ import { openDatabase } from './database.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { Renewal } from './renewal.js';
 import { tellServiceManager } from './service-manager.js';
 import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
@@ -81,7 +82,8 @@ async function start(
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
-  const keeper = await ClockKeeper.open(folder.path, log);
+  const renewal = new Renewal(log);
+  const keeper = await ClockKeeper.open(folder.path, log, () => renewal.now());
   const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
@@ -100,7 +102,9 @@ async function start(
     );
   }
   const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
+  const initialise = (): Promise<DeploymentFiles> =>
+    initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
+  const files = await initialise();
 
   const brokers = new Brokers(clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -209,6 +213,8 @@ async function start(
     }),
   );
 
+  renewal.start(async () => brokers.renew(await initialise()));
+  parts.push(renewal);
   await keeper.start();
   parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
