@@ -52,8 +52,8 @@ export default defineConfig({
           // Machines in network namespaces. tools/test.mjs leaves it out where there are none.
           name: 'network',
           include: ['{libs,apps,plugins}/**/*.netns.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

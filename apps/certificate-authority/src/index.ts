@@ -10,4 +10,5 @@ export {
   nameableHosts,
 } from './deployment/initialise-deployment.js';
 export type { Identity } from './deployment/identity-files.js';
+export type { Enrolling, GatewayIdentity, Invitation } from './gateway/enrolment.js';
 export { type CertificateAuthorityDeps, startCertificateAuthority } from './start-certificate-authority.js';

@@ -20,6 +20,9 @@ import { entities } from './entities.js';
 import { Manufacturers } from './manufacturers/manufacturers.js';
 import { ManufacturersController } from './manufacturers/manufacturers.controller.js';
 import { migrations } from './migrations/index.js';
+import { RelocationSecrets } from './relocation/relocation-secrets.js';
+import { Relocations } from './relocation/relocations.js';
+import { RelocationsController } from './relocation/relocations.controller.js';
 import { schema } from './schema.js';
 import type { DiscoveryDeps } from './start-discovery.js';
 
@@ -59,6 +62,7 @@ export class DiscoveryModule {
       ],
       controllers: [
         ManufacturersController,
+        RelocationsController,
         deps.rest === undefined ? AnnouncementsController : ActivateDeviceController,
       ],
       providers: [
@@ -82,8 +86,9 @@ export class DiscoveryModule {
         },
         {
           provide: ExpirySweep,
-          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, clock, log, sweepIntervalMs),
-          inject: [WaitingActivations],
+          useFactory: (waiting: WaitingActivations, relocations: Relocations) =>
+            new ExpirySweep({ waiting, relocations }, clock, log, sweepIntervalMs),
+          inject: [WaitingActivations, Relocations],
         },
         {
           provide: ActivationTraffic,
@@ -92,6 +97,7 @@ export class DiscoveryModule {
             desk: BrokerDataDesk,
             metrics: ActivationMetrics,
             audit: AuditRefusals,
+            relocations: Relocations,
           ) =>
             new ActivationTraffic({
               traffic: new DeviceTraffic(activationLink, {
@@ -105,10 +111,11 @@ export class DiscoveryModule {
               isGateway: deps.rest === undefined,
               metrics,
               audit,
+              relocations,
               clock,
               log,
             }),
-          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, AuditRefusals, Bus],
+          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, AuditRefusals, Relocations, Bus],
         },
         ActivationMetrics,
         ActivationPrincipals,
@@ -120,6 +127,12 @@ export class DiscoveryModule {
           inject: [DataSource, BrokerAdmin],
         },
         WaitingActivations,
+        Relocations,
+        {
+          provide: RelocationSecrets,
+          useFactory: (box: SecretBox) => new RelocationSecrets(deps.encryptionKey, box),
+          inject: [SecretBox],
+        },
       ],
     };
   }

@@ -1,16 +1,24 @@
+import { TLSSocket } from 'node:tls';
 import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
 import {
   createRegistry,
   earlyProblems,
   type HttpOptions,
   ProblemFilter,
+  problemContentType,
+  problemOf,
   type ServiceHandle,
   startNestService,
 } from '@mqtt2go/runtime';
+import type { MoveStateName } from '@mqtt2go/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { FederationModule } from './federation.module.js';
-import { maxBodyBytes } from './link/limits.js';
+import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
+import type { MoverTimes } from './moving/mover.js';
+import type { RelayBroker } from './moving/relay.js';
 
 /** From the first byte of a request to the last. */
 const requestTimeoutMs = 30_000;
@@ -26,6 +34,11 @@ export interface FederationDeps {
   readonly encryptionKey: string;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /** The platform's home brokers, for what is said while a home moves. */
+  readonly homeBrokers?: readonly RelayBroker[] | undefined;
+  /** Called after each state of a move was stored, before anything further is done. */
+  readonly onMoved?: ((state: MoveStateName, moveId: string) => Promise<void> | void) | undefined;
+  readonly moverTimes?: Partial<MoverTimes> | undefined;
   /** In the cloud: the gateways' door. */
   readonly cloud?: CloudSide | undefined;
   /** On a gateway that is enrolled at a cloud. */
@@ -70,6 +83,12 @@ export interface GatewayIdentity {
 
 export interface GatewaySide {
   readonly identity: GatewayIdentity;
+  /** To the broker in the house, with a bridge's rights there; undefined to do without the bridge. */
+  readonly homeLink: BrokerLink | undefined;
+  /** Between attempts of the bridge, from the least to the most; 1,000 and 60,000 by default. */
+  readonly bridgeBackoffMs?: { readonly least: number; readonly most: number };
+  /** How often the cloud is asked for its manufacturers; every minute by default. */
+  readonly manufacturersIntervalMs?: number;
 }
 
 export interface FederationHandle extends ServiceHandle {
@@ -113,6 +132,21 @@ function doorOptions({ host, port, ca, cert, key }: CloudSide, log: Logger): Htt
     errors: earlyProblems,
     configure: (app) => {
       app.useGlobalFilters(new ProblemFilter(log));
+      app.getHttpAdapter().getInstance().addHook('onRequest', turnStrangersAway);
     },
   };
+}
+
+/** Before a body is read: without a certificate of the operator's, there is one small question to ask. */
+async function turnStrangersAway(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { socket } = request.raw;
+  if (socket instanceof TLSSocket && socket.authorized) return;
+  const bytes = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  if (request.url === linkPath('enrol') && bytes <= maxStrangersBytes) return;
+  const error = new Mqtt2goError('forbidden', 'The door is for gateways, by their certificates.');
+  await reply
+    .code(403)
+    .header('connection', 'close')
+    .type(problemContentType)
+    .send(JSON.stringify(problemOf(error, 403)));
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { BrokerRole, ServiceName } from '@mqtt2go/access';
+import { type BrokerRole, bridgeRules, type ServiceName } from '@mqtt2go/access';
 import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
 import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
 import type { PortConfig, Profile } from '@mqtt2go/config';
@@ -39,6 +39,16 @@ export class Brokers {
 
   homeLink(service: ServiceName): BrokerLink {
     return link(this.home, 'home', service);
+  }
+
+  /** For the bridge of a home: what may be said and heard there is the home's own. */
+  bridgeLink(homeId: string): BrokerLink {
+    const rules = bridgeRules(homeId);
+    return streamLink({
+      address: 'in-process home',
+      clientId: 'federation',
+      connect: () => this.home.connectInProcess('federation', rules),
+    });
   }
 
   activationLink(service: ServiceName): BrokerLink {
@@ -89,6 +99,13 @@ export class Brokers {
       this.home.listenTls({ ...home, port: ports.home, clientCertificates: 'optional' }),
       this.activation.listenTls({ ...activation, port: ports.activation, clientCertificates: 'required' }),
     ]);
+  }
+
+  /** Shows renewed certificates from now on; who is connected stays. */
+  renew({ servers, services }: DeploymentFiles): void {
+    this.home.setIdentity(['tls', 'websocket'], servers['home-broker']);
+    this.activation.setIdentity(['tls'], servers['activation-broker']);
+    for (const broker of [this.home, this.activation, this.bus]) broker.setIdentity(['services'], services.broker);
   }
 
   /** Resolves when the services have told both brokers who may come in; after 10 seconds the doors open all the same. */

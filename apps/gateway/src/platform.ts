@@ -1,4 +1,4 @@
-import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
+import { type DeploymentFiles, initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
 import {
   defaultHomeBrokerName,
   type PlatformConfig,
@@ -9,10 +9,11 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { startFederation } from '@mqtt2go/federation';
+import { enrolmentBy, type MoverTimes, startFederation } from '@mqtt2go/federation';
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
+import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
@@ -25,6 +26,7 @@ import { builtInPlugins, networkJoinOf } from './built-in-plugins.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { Renewal } from './renewal.js';
 import { tellServiceManager } from './service-manager.js';
 import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
@@ -33,6 +35,9 @@ export interface PlatformOptions {
   readonly clock?: Clock;
   /** Called after each persisted transition of an onboarding, before anything further is done. */
   readonly onPersisted?: (state: string, onboardingId: string) => void;
+  /** The same of moves of homes. */
+  readonly onMoved?: ((state: string, moveId: string) => Promise<void> | void) | undefined;
+  readonly moverTimes?: Partial<MoverTimes> | undefined;
 }
 
 export interface Platform {
@@ -77,7 +82,8 @@ async function start(
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
-  const keeper = await ClockKeeper.open(folder.path, log);
+  const renewal = new Renewal(log);
+  const keeper = await ClockKeeper.open(folder.path, log, () => renewal.now());
   const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
@@ -88,8 +94,26 @@ async function start(
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
   const { publicHost, profile } = config;
-  const { hostNames } = profile;
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, hostNames, clock, log });
+  const isGateway = profile.homeBroker === 'local';
+  if (config.invitation !== undefined && !isGateway) {
+    throw new Mqtt2goError(
+      'configuration_invalid',
+      `MQTT2GO_INVITATION is for gateways; the profile is ${profile.name}`,
+    );
+  }
+  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
+  const initialise = (): Promise<DeploymentFiles> =>
+    initialiseDeployment({
+      databaseUrl,
+      encryptionKey,
+      tlsDir,
+      publicHost,
+      hostNames: profile.hostNames,
+      clock,
+      log,
+      enrolling,
+    });
+  const files = await initialise();
 
   const brokers = new Brokers(profile, clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -180,20 +204,28 @@ async function start(
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
-      cloud:
-        config.profile.homeBroker === 'remote'
-          ? {
-              host: config.bind,
-              port: ports.federation,
-              url: `https://${urlHost(publicHost)}:${ports.federation}`,
-              ca: files.ca,
-              ...files.servers.federation,
-              homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
-            }
-          : undefined,
+      homeBrokers: [{ name: defaultHomeBrokerName, link: brokers.homeLink('federation') }],
+      onMoved: options.onMoved,
+      moverTimes: options.moverTimes,
+      cloud: !isGateway
+        ? {
+            host: config.bind,
+            port: ports.federation,
+            url: `https://${urlHost(publicHost)}:${ports.federation}`,
+            ca: files.ca,
+            ...files.servers.federation,
+            homeBrokers: [{ name: defaultHomeBrokerName, host: publicHost, port: ports.home }],
+          }
+        : undefined,
+      gateway: files.gateway && {
+        identity: files.gateway,
+        homeLink: config.bridge ? brokers.bridgeLink(files.gateway.homeId) : undefined,
+      },
     }),
   );
 
+  renewal.start(async () => brokers.renew(await initialise()));
+  parts.push(renewal);
   await keeper.start();
   parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
@@ -217,7 +249,7 @@ async function start(
       homeWss: ports.homeWss,
       activation: ports.activation,
       ...(profile.discovery ? { discovery: ports.discovery } : {}),
-      ...(config.profile.homeBroker === 'remote' ? { federation: ports.federation } : {}),
+      ...(!isGateway ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,
     },

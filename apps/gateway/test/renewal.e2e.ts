@@ -83,6 +83,8 @@ describe('a device whose certificate nears its end, on the real platform', () =>
     }
   }
 
+  const connectAs = async (store: MemoryDeviceStore) => connect(await store.credentials());
+
   const connect = (credentials: Credentials | undefined) =>
     world.connectHome({ cert: credentials?.certificate ?? '', key: credentials?.key ?? '' });
 
@@ -117,6 +119,41 @@ describe('a device whose certificate nears its end, on the real platform', () =>
       await ended;
     },
   );
+
+  it('is told where its home is, and which certificate is next, by nobody but the platform', async () => {
+    const { store, app, deviceId } = await addedLongAgo('existing-key');
+    const other = await addedLongAgo('existing-key');
+    const before = await store.state();
+    const device = new Device(store, { times });
+    const said: string[] = [];
+    device.on('notice', ({ kind }) => kind.startsWith('mov') && said.push(kind));
+    const active = once(device, 'active');
+    const ended = device.run();
+    await active;
+    const moved = {
+      type: 'report',
+      report_type: 'command_response',
+      timestamp: 0,
+      report_name: 'mqtt_credentials',
+      value: { broker_ip: 'elsewhere.example' },
+    };
+    // The embedded broker ends the connection of whoever publishes where it may not; another one only takes no notice.
+    for (const connect of [() => world.connectApp(app), async () => connectAs(other.store)]) {
+      const wire = await connect();
+      expect(await wire.subscribe(`${deviceId}/topics`)).toBe(false);
+      await wire.publish(`${deviceId}/topics`, moved).catch(() => undefined);
+      await wire.close();
+    }
+    const wire = await world.connectApp(app);
+    const obeyed = once(device, 'command');
+    const [topic = ''] = (await store.state()).topics;
+    await wire.publish(topic, { type: 'command', timestamp: 0, command_type: 'set', value: 'on' });
+    await obeyed;
+    await device.stop();
+    await ended;
+    expect(said).toEqual([]);
+    expect(await store.state()).toMatchObject({ broker: before.broker, topics: before.topics });
+  });
 
   it('keeps the one it has until it has come with the next, though the answer is lost', async () => {
     const { store, deviceId } = await addedLongAgo('existing-key');

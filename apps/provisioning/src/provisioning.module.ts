@@ -20,6 +20,10 @@ import { ActivationCodes } from './factory/activation-codes.js';
 import { FactoryController } from './factory/factory.controller.js';
 import { FactoryRegistry } from './factory/factory-registry.js';
 import { migrations } from './migrations/index.js';
+import { HomeOnboardings } from './moving/home-onboardings.js';
+import { HomeStandings } from './moving/home-standings.js';
+import { MovingController } from './moving/moving.controller.js';
+import { Redirecting } from './moving/redirecting.js';
 import { Naming } from './naming/naming.js';
 import { Networks } from './network/networks.js';
 import { Expiry } from './onboarding/expiry.js';
@@ -62,7 +66,7 @@ export class ProvisioningModule {
         BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [FactoryController, OnboardingController, WifiController],
+      controllers: [FactoryController, OnboardingController, MovingController, WifiController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: RevisionRegistry, useValue: deps.plugins.revisions },
@@ -122,6 +126,9 @@ export class ProvisioningModule {
         Refusals,
         HomeTraffic,
         ProvisioningRuntime,
+        HomeStandings,
+        HomeOnboardings,
+        Redirecting,
       ],
     };
   }

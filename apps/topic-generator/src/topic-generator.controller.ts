@@ -63,8 +63,28 @@ export class TopicGeneratorController {
   async hasGateway({
     homeId,
     gatewayId,
-  }: z.output<typeof topicGenerator.hasGateway.input>): Promise<{ exists: boolean; broker?: string }> {
-    const broker = await this.homes.brokerOfGateway(homeId, gatewayId);
-    return broker === undefined ? { exists: false } : { exists: true, broker };
+  }: z.output<typeof topicGenerator.hasGateway.input>): Promise<z.input<typeof topicGenerator.hasGateway.output>> {
+    const found = await this.homes.findGateway(homeId, gatewayId);
+    if (found === undefined) return { exists: false };
+    const { broker, isBridged } = found;
+    return { exists: true, broker, ...(isBridged && { isBridged }) };
+  }
+
+  @Answers(topicGenerator.openBridge)
+  async openBridge({
+    homeId,
+    gatewayId,
+  }: z.output<typeof topicGenerator.openBridge.input>): Promise<z.input<typeof topicGenerator.openBridge.output>> {
+    const { url, username, password } = await this.controllers.openBridge(homeId, gatewayId);
+    return { url, username, password };
+  }
+
+  @Answers(topicGenerator.closeBridge)
+  async closeBridge({
+    homeId,
+    gatewayId,
+  }: z.output<typeof topicGenerator.closeBridge.input>): Promise<Record<string, never>> {
+    await this.controllers.closeBridge(homeId, gatewayId);
+    return {};
   }
 }

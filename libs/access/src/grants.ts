@@ -74,11 +74,27 @@ function grants(principal: Principal, broker: BrokerRole, busRequests: readonly 
 }
 
 /** In whatever group: a device's own topics end in its id, so that no two devices share one. */
-function deviceGrants({ id, homeId, gatewayId, deviceType }: DevicePrincipal): Grants {
-  return all([...topicQueries(id), ...topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id })]);
+function deviceGrants({ id, homeId, gatewayId, deviceType, hasMoved }: DevicePrincipal): Grants {
+  const own = topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id });
+  if (hasMoved !== true) return all([...topicQueries(id), ...own]);
+  // What the broker has kept for it is still delivered; nobody can say anything new there.
+  return { ...all(topicQueries(id)), receive: [...topicQueries(id), ...own] };
 }
 
-function controllerGrants({ homeId, gatewayId, role }: ControllerPrincipal): Grants {
+/**
+ * What an administrator has, of the whole home: whatever its people may say and hear, and nothing of a device's own.
+ * @throws Mqtt2goError `invalid_identifier`
+ */
+export function grantsOfBridge(homeId: string): Grants {
+  return {
+    ...all([topics.gateway, topics.group, topics.device].flatMap((form) => form.filters({ homeId }))),
+    subscribeLiterally: trees(topics.gateway.filters({ homeId })),
+    except: topicQueries(homeId),
+  };
+}
+
+function controllerGrants({ homeId, gatewayId, role, hasMoved }: ControllerPrincipal): Grants {
+  if (hasMoved === true) return all(topics.addDevice.filters({ homeId, gatewayId }));
   switch (role) {
     case 'administrator':
       return {
@@ -90,6 +106,8 @@ function controllerGrants({ homeId, gatewayId, role }: ControllerPrincipal): Gra
         // A home can be called as somebody else's device is: `<home>/topics` is that device's, not the home's.
         except: topicQueries(homeId),
       };
+    case 'bridge':
+      return grantsOfBridge(homeId);
     case 'family_member':
       return all(topics.device.filters({ homeId }));
     case 'guest':
@@ -104,6 +122,8 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
   switch (broker) {
     case 'home':
       if (name === 'provisioning') return all([...topics.addDevice.filters(), ...topicQueries()]);
+      // While a home moves it keeps what is said to and by the home's devices.
+      if (name === 'federation') return all(topics.device.filters());
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;

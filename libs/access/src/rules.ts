@@ -1,4 +1,4 @@
-import { type BusRequest, grantsOf } from './grants.js';
+import { type BusRequest, type Grants, grantsOf, grantsOfBridge } from './grants.js';
 import type { Action, BrokerRole, Principal } from './principals.js';
 import { covers, parseFilter, parseTopic } from './topic-filter.js';
 
@@ -17,7 +17,15 @@ export function compileRules(
   broker: BrokerRole,
   busRequests: readonly BusRequest[] = [],
 ): AccessRules {
-  const { untilMs = Number.POSITIVE_INFINITY, ...lists } = grantsOf(principal, broker, busRequests);
+  return compile(grantsOf(principal, broker, busRequests));
+}
+
+/** What a home's gateway may do at the home's broker as its bridge to another one. Pure. */
+export function bridgeRules(homeId: string): AccessRules {
+  return compile(grantsOfBridge(homeId));
+}
+
+function compile({ untilMs = Number.POSITIVE_INFINITY, ...lists }: Grants): AccessRules {
   const patterns = {
     publish: lists.publish.map(levelsOf),
     subscribe: lists.subscribe.map(levelsOf),

@@ -49,7 +49,7 @@ describe('loadConfig', () => {
         bus: 8886,
         homeServices: 8887,
         activationServices: 8888,
-        federation: 8889,
+        federation: 8890,
       },
       encryptionKey: undefined,
       plugins: ['revision-1'],
@@ -194,6 +194,7 @@ describe('loadServiceConfig', () => {
         ],
       },
       discoveryUrl: 'https://localhost:8443',
+      federationUrl: 'https://localhost:8890',
       tlsDir: '/d/tls',
       replica: expect.stringMatching(/^[A-Za-z0-9.-]+$/),
       replicas: 1,
@@ -207,6 +208,7 @@ describe('loadServiceConfig', () => {
       MQTT2GO_HOME_BROKER_URL: 'mqtts://home:2',
       MQTT2GO_ACTIVATION_BROKER_URL: 'mqtts://activation:3',
       MQTT2GO_DISCOVERY_URL: 'https://discovery:4',
+      MQTT2GO_FEDERATION_URL: 'https://gateways.example:5',
       MQTT2GO_TLS_DIR: '/tls',
       MQTT2GO_REPLICA: 'provisioning-1',
       MQTT2GO_REPLICAS: '2',
@@ -219,6 +221,7 @@ describe('loadServiceConfig', () => {
         home: [{ urls: ['mqtts://home:2'] }],
       },
       discoveryUrl: 'https://discovery:4',
+      federationUrl: 'https://gateways.example:5',
       tlsDir: '/tls',
       replica: 'provisioning-1',
       replicas: 2,
@@ -226,9 +229,23 @@ describe('loadServiceConfig', () => {
     });
   });
 
+  it('has its gateways come to the public host, if nothing else is said', () => {
+    const url = (host: string) =>
+      loadServiceConfig({
+        DATABASE_URL: 'postgres://db/x',
+        MQTT2GO_PUBLIC_HOST: host,
+        MQTT2GO_FEDERATION_PORT: '7',
+      }).federationUrl;
+    expect(url('home.example')).toBe('https://home.example:7');
+    expect(url('2001:db8::1')).toBe('https://[2001:db8::1]:7');
+  });
+
   it('takes no connection without TLS', () => {
     expect(refusal({ DATABASE_URL: 'postgres://db/x', MQTT2GO_BUS_URL: 'mqtt://bus' }, loadServiceConfig)).toBe(
       "MQTT2GO_BUS_URL is 'mqtt://bus'; it takes a URL that begins with mqtts://",
     );
+    expect(
+      refusal({ DATABASE_URL: 'postgres://db/x', MQTT2GO_FEDERATION_URL: 'http://gateways' }, loadServiceConfig),
+    ).toBe("MQTT2GO_FEDERATION_URL is 'http://gateways'; it takes a URL that begins with https://");
   });
 });

@@ -84,6 +84,8 @@ export interface ServiceConfig extends CommonConfig {
   readonly databaseUrl: string;
   readonly brokers: BrokersConfig;
   readonly discoveryUrl: string;
+  /** Where gateways reach their door: `https://host:port`. */
+  readonly federationUrl: string;
   /** Tells this process from the service's other replicas, and is the same after a restart. */
   readonly replica: string;
   /** How many processes of the service there are: one that stops leaves its work to the others when there are any. */
@@ -113,7 +115,7 @@ const commonSettings = {
   MQTT2GO_BUS_PORT: port(8886),
   MQTT2GO_HOME_SERVICES_PORT: port(8887),
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
-  MQTT2GO_FEDERATION_PORT: port(8889),
+  MQTT2GO_FEDERATION_PORT: port(8890),
   ...encryptionKeySettings,
   MQTT2GO_PLUGINS: list('names of plugins, separated by commas').optional(),
   MQTT2GO_LOG_LEVEL: z
@@ -155,6 +157,7 @@ const serviceSettings = {
   MQTT2GO_HOME_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_ACTIVATION_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_DISCOVERY_URL: url('https').optional(),
+  MQTT2GO_FEDERATION_URL: url('https').optional(),
   MQTT2GO_TLS_DIR: text('the path of a folder with ca.crt, services-ca.crt and services/').optional(),
   MQTT2GO_REPLICA: z.string().regex(replicaName).optional().describe('a name of letters, digits, . and -, 63 at most'),
   MQTT2GO_REPLICAS: z
@@ -191,12 +194,13 @@ export function loadConfig(env: Environment): PlatformConfig {
 export function loadServiceConfig(env: Environment): ServiceConfig {
   const settings = readSettings(serviceSettings, withDatabaseUrl(env));
   const shared = common(settings);
-  const { ports } = shared;
+  const { ports, publicHost } = shared;
   return deepFreeze({
     ...shared,
     databaseUrl: settings.DATABASE_URL,
     brokers: chosenBrokers(settings, shared),
     discoveryUrl: settings.MQTT2GO_DISCOVERY_URL ?? `https://localhost:${ports.discovery}`,
+    federationUrl: settings.MQTT2GO_FEDERATION_URL ?? `https://${urlHost(publicHost)}:${ports.federation}`,
     tlsDir: resolve(settings.MQTT2GO_TLS_DIR ?? `${shared.dataDir}/tls`),
     replica: settings.MQTT2GO_REPLICA ?? ownReplicaName(),
     replicas: settings.MQTT2GO_REPLICAS,
@@ -225,6 +229,11 @@ function chosenBrokers(
     homeWssPort: ports.homeWss,
     activationPort: ports.activation,
   });
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** A host's name may have letters that client ids had better not have. */

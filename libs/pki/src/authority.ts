@@ -1,4 +1,4 @@
-import { X509Certificate as NodeCertificate } from 'node:crypto';
+import { createPublicKey, X509Certificate as NodeCertificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type BaseBlock, Integer } from 'asn1js';
@@ -103,6 +103,7 @@ export class Authority {
   readonly certificate: string;
   /** PEM certificates that go out with what this CA issues: its own and those above it, the root left out. */
   readonly chain: readonly string[];
+  readonly #privateKey: KeyObject;
   readonly #signer: Signer;
   readonly #subject: Encoded;
   readonly #authorityKey: Encoded;
@@ -126,11 +127,41 @@ export class Authority {
     }
     this.certificate = certificate;
     this.chain = parsed.checkIssued(parsed) ? [] : [certificate, ...above];
+    this.#privateKey = privateKey;
     this.#signer = new Signer(privateKey);
     this.#subject = subjectOf(certificate);
     this.#authorityKey = authorityKeyIdentifier(keyIdentifier(publicKeyBits(publicKeyDer(parsed.publicKey))));
     this.#notAfterMs = parsed.validToDate.getTime();
     this.#home = homeOfAuthority(certificate);
+  }
+
+  /** This CA with a newer certificate, PEM, of the same key. @throws Mqtt2goError `configuration_invalid` for another key */
+  withCertificate(certificate: string): Authority {
+    return new Authority(certificate, this.#privateKey);
+  }
+
+  /**
+   * This CA as a trust anchor of its own (PEM): the same name and key, signed by itself. For TLS servers that trust nothing but
+   * what ends in a self-signed certificate: with it they trust what this CA issues, and nothing else that is below its root.
+   */
+  asTrustAnchor(nowMs: number): string {
+    const spki = publicKeyDer(createPublicKey(this.#privateKey));
+    const identifier = keyIdentifier(publicKeyBits(spki));
+    const { pem } = write(this.#signer, {
+      serialNumber: createSerialNumber(),
+      issuer: this.#subject,
+      subject: this.#subject,
+      notBeforeMs: wholeSeconds(nowMs - BACKDATED_MS),
+      notAfterMs: this.#notAfterMs,
+      spki,
+      extensions: [
+        authorityConstraints(0),
+        authorityUsage,
+        subjectKeyIdentifier(identifier),
+        authorityKeyIdentifier(identifier),
+      ],
+    });
+    return pem;
   }
 
   /** A self-signed CA. */

@@ -16,6 +16,7 @@ export {
 export { deviceCommandTypes } from './messages/device-objects.js';
 export { type UserRole, userRole, userRoles } from './messages/users.js';
 export { defaultBrokerPort, maxGroups, toGroupIds } from './messages/values.js';
+export * from './moving-states.js';
 export * from './onboarding-states.js';
 export * from './parse-json.js';
 export * from './registry.js';

@@ -1,7 +1,7 @@
 export { AuditModule, type AuditModuleOptions } from './audit.module.js';
 export { checkHealth, type HealthCheck } from './health.js';
 export { earlyProblems } from './http/early-problems.js';
-export { problemContentType } from './http/problem.js';
+export { problemContentType, problemOf } from './http/problem.js';
 export { ProblemFilter } from './http/problem-filter.js';
 export { createLogger } from './logger.js';
 export { type MeasuredBroker, measureAccess } from './metrics/access-metrics.js';

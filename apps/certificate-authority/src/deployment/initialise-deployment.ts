@@ -5,6 +5,7 @@ import { type ServiceName, serviceNames } from '@mqtt2go/access';
 import type { EncryptionKey } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
+import type { Enrolling, GatewayIdentity } from '../gateway/enrolment.js';
 import { DeploymentIssuer } from './deployment-issuer.js';
 import type { Identity } from './identity-files.js';
 
@@ -19,6 +20,8 @@ export interface DeploymentOptions {
   readonly hostNames?: readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
+  /** For a platform that is to become a gateway of an operator's cloud, at its first start. */
+  readonly enrolling?: Enrolling | undefined;
 }
 
 /** What is in the folder `tls`; PEM. */
@@ -29,6 +32,8 @@ export interface DeploymentFiles {
   readonly servers: Readonly<Record<'home-broker' | 'activation-broker' | 'discovery' | 'federation', Identity>>;
   /** `broker` is what the brokers' doors for services show. */
   readonly services: Readonly<Record<ServiceName | 'broker', Identity>>;
+  /** How the platform is known at its cloud, if it is an enrolled gateway. */
+  readonly gateway: GatewayIdentity | undefined;
 }
 
 /**
@@ -53,6 +58,7 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     keepAll(['home-broker', 'activation-broker', 'discovery', 'federation'], keepServer),
     keepAll([...serviceNames, 'broker'], keepService),
   ]);
+  await issuer.writeGateway(tlsDir);
   const { issued, ca, servicesCa } = issuer;
   if (issued.length > 0) log.info({ certificates: issued, hosts }, 'certificates were issued');
   return {
@@ -60,6 +66,7 @@ export async function initialiseDeployment(options: DeploymentOptions): Promise<
     servicesCa,
     servers,
     services,
+    gateway: issuer.gateway,
   };
 }
 

@@ -8,7 +8,7 @@ import type { Context } from '../terminal/context.js';
 import { duration, pairs } from '../terminal/layout.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { StepView } from '../terminal/step-view.js';
-import { readCredentials } from './credentials.js';
+import { readCredentials, rememberBroker } from './credentials.js';
 
 const options = z.object({
   credentials: z.string(),
@@ -79,7 +79,12 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
     gatewayId: credentials.gateway_id,
     ca: credentials.ca,
     giveUpMs: given.timeout,
+    onMoved: (url) => {
+      terminal.warn(`mqtt2go: the home has moved to ${url}; the credentials say so from now on.`);
+      moved = rememberBroker(resolve(given.credentials), url);
+    },
   });
+  let moved: Promise<void> = Promise.resolve();
   const startedMs = performance.now();
   const view = new StepView(terminal);
   let told = '';
@@ -128,6 +133,7 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
     }
     throw error;
   } finally {
+    await moved;
     await controller.close();
   }
 }

@@ -15,4 +15,10 @@ export class ManufacturersController {
   }: z.output<typeof discovery.registerManufacturer.input>): Promise<{ fingerprint: string }> {
     return { fingerprint: await this.manufacturers.register(name, certificate) };
   }
+
+  @Answers(discovery.listManufacturers)
+  async listManufacturers(): Promise<z.input<typeof discovery.listManufacturers.output>> {
+    const all = await this.manufacturers.list();
+    return { manufacturers: all.map(({ name, certificate }) => ({ name, certificate })) };
+  }
 }

@@ -62,13 +62,18 @@ export class Manufacturers {
     return fingerprint;
   }
 
+  /** By fingerprint. */
+  async list(): Promise<readonly Manufacturer[]> {
+    return this.dataSource.getRepository(Manufacturer).find({ order: { fingerprint: 'ASC' } });
+  }
+
   /**
    * Makes the registered ones, and no others, the broker's trust anchors.
    * @throws Mqtt2goError `unavailable` without the broker
    */
   async tellBroker(): Promise<void> {
     const tell = async (): Promise<void> => {
-      const all = await this.dataSource.getRepository(Manufacturer).find({ order: { fingerprint: 'ASC' } });
+      const all = await this.list();
       await this.admin.setTrustAnchors(all.map(({ certificate }) => certificate));
     };
     const update = this.updates.then(() => this.locks?.hold(['trust anchors'], tell) ?? tell());

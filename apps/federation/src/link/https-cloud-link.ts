@@ -1,5 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
 import { currentTraceparent, traced } from '@mqtt2go/messaging';
 import { isErrorCode, Mqtt2goError, problemDetails } from '@mqtt2go/protocol';
+import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
 import { Pool } from 'undici';
 import { z } from 'zod';
@@ -19,7 +21,7 @@ export interface CloudAccess {
 const connections = 4;
 
 /** The gateways' door over HTTPS, on connections that are kept. */
-export class HttpsCloudLink extends CloudLink {
+export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   private pool: Pool;
 
   constructor(private access: CloudAccess) {
@@ -67,6 +69,10 @@ export class HttpsCloudLink extends CloudLink {
     return answer.data;
   }
 
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
   async close(): Promise<void> {
     if (!this.pool.closed) await this.pool.destroy();
   }
@@ -81,22 +87,44 @@ export class HttpsCloudLink extends CloudLink {
   }
 
   private async exchange(verb: string, body: string, timeoutMs: number): Promise<{ statusCode: number; text: string }> {
-    const traceparent = currentTraceparent();
     try {
-      const response = await this.pool.request({
-        method: 'POST',
-        path: linkPath(verb),
-        headers: { 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) },
-        body,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      });
-      return { statusCode: response.statusCode, text: await response.body.text() };
+      return await this.inTime(this.request(verb, body, timeoutMs), timeoutMs);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Mqtt2goError('unavailable', `the cloud (${this.access.url}) cannot be reached: ${reason}`, {
         cause: error,
       });
+    }
+  }
+
+  private async request(verb: string, body: string, timeoutMs: number): Promise<{ statusCode: number; text: string }> {
+    const traceparent = currentTraceparent();
+    const response = await this.pool.request({
+      method: 'POST',
+      path: linkPath(verb),
+      headers: { 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) },
+      body,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    });
+    return { statusCode: response.statusCode, text: await response.body.text() };
+  }
+
+  /** undici tries for ever to connect where connections are taken and then dropped, whatever limits it is given. */
+  private async inTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+    const pool = this.pool;
+    const over = new AbortController();
+    const late = setTimeout(timeoutMs, undefined, { signal: over.signal }).then(async () => {
+      if (this.pool === pool) this.pool = openPool(this.access);
+      await pool.destroy();
+      throw new Error(`no answer within ${timeoutMs} ms`);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      over.abort();
+      late.catch(() => undefined);
+      answer.catch(() => undefined);
     }
   }
 }

@@ -30,6 +30,11 @@ export class Activation {
     private readonly clock: Clock,
   ) {}
 
+  /** See {@link Gateways.isServedInHouse}. */
+  isServedInHouse(homeId: string, gatewayId: string): Promise<boolean> {
+    return this.gateways.isServedInHouse(homeId, gatewayId);
+  }
+
   /**
    * Takes a request and begins what follows from it; resolves when it is stored and answered.
    * @param digest of the message as it came

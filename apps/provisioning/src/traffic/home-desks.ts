@@ -15,6 +15,11 @@ export class HomeDesks {
     private readonly renewals: RenewalDesk,
   ) {}
 
+  /** True if the home's gateway answers what is said on this broker, too. */
+  isServedInHouse(homeId: string, gatewayId: string): Promise<boolean> {
+    return this.activation.isServedInHouse(homeId, gatewayId);
+  }
+
   /**
    * @param digest tells a message that is delivered twice from one that is sent twice
    * @param slowed called when the answer will be late on purpose

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
-import { type HomeInbound, toMqtt2goError } from '@mqtt2go/protocol';
+import { type HomeInbound, toMqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { ProvisioningSettings } from '../settings.js';
 import { HomeBrokers } from './home-brokers.js';
@@ -35,7 +35,7 @@ export class HomeTraffic {
 
   private async handle(broker: string, topic: string, payload: Buffer): Promise<void> {
     const reading = this.revisions.readHome(topic, payload);
-    if (reading.outcome === 'ignored') return;
+    if (reading.outcome === 'ignored' || (await this.isOfAnother(topic))) return;
     if (reading.outcome === 'refused') {
       await this.refusals.refuse(reading.error, reading.reply && { ...reading.reply, broker }, reading.command);
       return;
@@ -45,6 +45,12 @@ export class HomeTraffic {
     await new Promise<void>((release) => {
       void this.answer(message, () => digestOf(topic, payload), release).finally(release);
     });
+  }
+
+  /** A device's own topics are on one broker only; what concerns a home may be said on the other side of a bridge. */
+  private async isOfAnother(topic: string): Promise<boolean> {
+    const place = topics.addDevice.parse(topic)?.params;
+    return place !== undefined && this.desks.isServedInHouse(place.homeId, place.gatewayId);
   }
 
   /** Never rejects. */

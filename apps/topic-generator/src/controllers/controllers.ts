@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type ControllerPrincipal, controllerUsername } from '@mqtt2go/access';
-import { auditRow, callerActor, insertAuditEach } from '@mqtt2go/audit';
+import { auditRow, auditRows, callerActor, insertAudit, insertAuditEach } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
 import { createPassword, hashPassword } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -44,15 +44,70 @@ export class Controllers {
   /**
    * Makes a controller, or gives the one of this name a new role and password (its sessions are closed).
    * Home and gateway exist from then on.
-   * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home; `unavailable` without the
-   * broker
+   * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home, or is one of a bridge's;
+   * `home_is_moving`, `home_has_moved`; `unavailable` without the broker
    */
   async create(request: ControllerRequest): Promise<NewController> {
+    if (request.username?.startsWith(bridgePrefix) === true) {
+      throw new Mqtt2goError('conflict', `User names that begin with ${bridgePrefix} are those of gateways.`);
+    }
+    return this.make(request);
+  }
+
+  /**
+   * The account by which a home's gateway connects its broker with the home's here; made if there is none. Same errors as
+   * {@link create}, and `conflict` while the home lives here: its gateway has nothing to say then.
+   */
+  async openBridge(homeId: string, gatewayId: string): Promise<Omit<NewController, 'webSocketUrl'>> {
+    if (await this.homes.livesHere(homeId)) throw new Mqtt2goError('conflict', 'The home is in the cloud itself.');
+    const name = bridgeName(homeId, gatewayId);
+    const username = controllerUsername(name, homeId);
+    const [stored] = await this.dataSource.query<{ sealed: Buffer | null }[]>(
+      `SELECT password_sealed AS sealed FROM topic_generator.controller WHERE username = $1`,
+      [username],
+    );
+    if (stored?.sealed == null) {
+      const { password, url } = await this.make({ homeId, gatewayId, username: name, role: 'bridge' });
+      return { username, password, url };
+    }
+    await this.brokers.sync(homeId, [{ kind: 'controller', id: username }]);
+    const { controllerUrl: url } = await this.brokers.of(homeId);
+    return { username, password: this.secrets.open(username, stored.sealed), url };
+  }
+
+  /** Its session is closed when it resolves. @throws Mqtt2goError `unavailable` without the broker */
+  async closeBridge(homeId: string, gatewayId: string): Promise<void> {
+    const username = controllerUsername(bridgeName(homeId, gatewayId), homeId);
+    await this.dataSource.query(
+      `WITH removed AS (DELETE FROM topic_generator.controller WHERE username = $1 RETURNING 1),
+         audited AS (${insertAudit(schema, '$2', 'removed')})
+       SELECT 1 FROM removed`,
+      [
+        username,
+        auditRows([
+          {
+            actor: callerActor(currentCaller(), 'federation'),
+            action: 'controller.removed',
+            homeId,
+            details: { username, gatewayId },
+          },
+        ]),
+      ],
+    );
+    // Asked again it may be that the broker alone has not been told.
+    await this.brokers.sync(homeId, [{ kind: 'controller', id: username }]).catch((error: unknown) => {
+      if (!(error instanceof Mqtt2goError) || error.code !== 'unknown_home') throw error;
+    });
+  }
+
+  private async make(request: ControllerRequest): Promise<NewController> {
     const { homeId, gatewayId, role, username: name = createName() } = request;
     const username = controllerUsername(name, homeId);
     const password = createPassword();
     const { iterations, salt, hash } = await hashPassword(password);
     await this.dataSource.transaction(async (manager) => {
+      // A bridge is no part of the home: it reaches the home that is elsewhere.
+      if (role !== 'bridge') await this.homes.requireChangeable(manager, homeId);
       await this.homes.ensureGateway(manager, homeId, gatewayId);
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (
@@ -105,6 +160,13 @@ export class Controllers {
     const { controllerUrl: url, controllerWebSocketUrl: webSocketUrl } = await this.brokers.of(homeId);
     return { username, password, url, ...(webSocketUrl === undefined ? {} : { webSocketUrl }) };
   }
+}
+
+const bridgePrefix = 'bridge.';
+
+/** One for each gateway, of a length that a name may have. */
+function bridgeName(homeId: string, gatewayId: string): string {
+  return `${bridgePrefix}${createHash('sha256').update(`${homeId}/${gatewayId}`).digest('hex').slice(0, 32)}`;
 }
 
 function createName(): string {

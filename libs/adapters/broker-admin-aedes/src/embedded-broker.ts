@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import {
   accessControlResponseTopic,
   accessControlTopic,
+  type AccessRules,
   type BrokerRole,
   type BusRequest,
   type Principal,
@@ -23,6 +24,7 @@ import {
   listenWss,
   listOf,
   type ServerIdentity,
+  type ShownIdentity,
   type TlsListenerOptions,
 } from './connections/listeners.js';
 import { type Refusal, refuse } from './connections/refusals.js';
@@ -170,14 +172,22 @@ export class EmbeddedBroker {
     return { port: listener.port };
   }
 
+  /** What the doors of these kinds show to those who come from now on. */
+  setIdentity(doors: readonly Listener['door'][], identity: ShownIdentity): void {
+    for (const listener of this.#listeners) if (doors.includes(listener.door)) listener.setIdentity(identity);
+  }
+
   /**
    * A connection for a service in this process, ready for an MQTT client.
+   * @param rules what it may do there, where that is not what the service may
    * @throws Mqtt2goError `unavailable` once the broker is closed
    */
-  connectInProcess(service: ServiceName): Duplex {
+  connectInProcess(service: ServiceName, rules?: AccessRules): Duplex {
     if (this.#isClosed) throw new Mqtt2goError('unavailable', 'The broker in this process is closed.');
     const [near, far] = streamPair();
-    void this.#ready.then(() => this.#serve(far, { door: 'in-process', from: 'this process', service }));
+    void this.#ready.then(() =>
+      this.#serve(far, { door: 'in-process', from: 'this process', service, ...(rules && { rules }) }),
+    );
     return near;
   }
 

@@ -66,6 +66,8 @@ export class Gatekeeper {
       done();
     };
     if (client === null) return settle(false);
+    // aedes puts it in too late for what it keeps for sessions, where a bridge's own messages are left out by it.
+    Object.assign(packet, { clientId: client.id });
     this.#decide(client, 'publish', packet.topic, settle);
   }
 
@@ -88,7 +90,11 @@ export class Gatekeeper {
 
   /** Asked for each delivery, so that a subscription from before a change of rights delivers by the new ones. */
   authorizeForward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
-    if (this.allows(client, 'receive', packet.topic)) return packet;
+    if (this.allows(client, 'receive', packet.topic)) {
+      // aedes does not note the acknowledgement of what it sends as retained, and would send it again for ever.
+      if (packet.retain && !client.clean && isForBridge(packet)) packet.retain = false;
+      return packet;
+    }
     this.#options.counters.deliveriesWithheld += 1;
     if (!client.clean) this.#options.store.discard(client.id, packet.brokerCounter);
     return null;
@@ -117,6 +123,7 @@ export class Gatekeeper {
   #rulesOf(client: Client): AccessRules | undefined {
     const identity = this.#options.sessions.identityOf(client);
     if (identity === undefined) return undefined;
+    if (identity.rules !== undefined) return identity.rules;
     if (identity.service !== undefined) return this.#services.get(identity.service);
     const entry = this.#options.copy.find(identity.key.kind, identity.key.id);
     return entry && this.#options.copy.rulesOf(entry);
@@ -131,6 +138,11 @@ export class Gatekeeper {
 /** True for the topic on which the broker itself takes orders. */
 export function isControlTopic(topic: string): boolean {
   return topic === accessControlTopic;
+}
+
+/** Marked by the subscription that it is delivered for: bridges hear nothing of what they have said themselves. */
+function isForBridge(packet: AedesPublishPacket): boolean {
+  return 'nl' in packet && packet.nl === true;
 }
 
 /** aedes keeps them by filter in the client, which its types leave out. */

@@ -51,7 +51,8 @@ export class NameClaim {
       .destroy()
       // A goodbye that no interface could send any more.
       .catch(() => undefined)
-      .then(() => this.#responder.shutdown());
+      .then(() => this.#responder.shutdown())
+      .catch(() => undefined);
     return this.#released;
   }
 }

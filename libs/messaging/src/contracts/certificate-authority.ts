@@ -81,6 +81,45 @@ export const renewCertificate = contract({
   output: z.object({ serialNumber, deviceCertificate: pem }),
 });
 
+/** What a gateway asks for: PEM PKCS#10, each for a key of its own. */
+export const gatewayRequests = z.object({ issuing: pem, server: pem, identity: pem });
+
+/** What a gateway gets: PEM. `identity` comes with its chain. */
+export const gatewayCertificates = z.object({ root: pem, issuing: pem, server: pem, identity: pem });
+
+/**
+ * In the cloud: signs the CAs and the certificate of a gateway. Asked again for the same keys, the names are the same.
+ * Errors: csr_invalid, key_not_accepted, own_root where the platform is a gateway itself.
+ */
+export const signGateway = contract({
+  service,
+  verb: 'sign-gateway',
+  callers: ['federation'],
+  input: z.object({ homeId: identifier, gatewayId: identifier, requests: gatewayRequests }),
+  output: gatewayCertificates,
+});
+
+/** On an enrolled gateway: requests for the keys that it has, and when the first of their certificates ends. Errors: not_enrolled. */
+export const getGatewayRequests = contract({
+  service,
+  verb: 'get-gateway-requests',
+  callers: ['federation'],
+  input: z.object({}),
+  output: z.object({ requests: gatewayRequests, notAfterMs: z.int() }),
+});
+
+/**
+ * On an enrolled gateway: puts newer certificates in the place of those that it has. Answers its identity, PEM.
+ * Errors: not_enrolled, certificate_not_accepted.
+ */
+export const installGatewayCertificates = contract({
+  service,
+  verb: 'install-gateway-certificates',
+  callers: ['federation'],
+  input: gatewayCertificates,
+  output: z.object({ cert: pem, key: pem }),
+});
+
 /**
  * The same as a device asks for it. `serialNumber` is of the certificate that it came with, the newest that is good if
  * left out. Whoever came with a certificate needs those before it no more: they are revoked, and not sooner. A certificate

@@ -6,7 +6,7 @@ import { contract } from './contract.js';
 export const registerManufacturer = contract({
   service: 'discovery',
   verb: 'register-manufacturer',
-  callers: ['operator'],
+  callers: ['operator', 'federation'],
   input: z.object({ name: z.string().min(1).max(200), certificate: z.string().max(65_536) }),
   output: z.object({ /** Lower-case hex SHA-256 of the certificate. */ fingerprint: z.string() }),
 });
@@ -35,4 +35,13 @@ export const withdrawActivation = contract({
     announcedUntilMs: z.int().optional(),
   }),
   output: z.object({}),
+});
+
+/** The registered manufacturers' CAs, PEM. */
+export const listManufacturers = contract({
+  service: 'discovery',
+  verb: 'list-manufacturers',
+  callers: ['federation'],
+  input: z.object({}),
+  output: z.object({ manufacturers: z.array(z.object({ name: z.string(), certificate: z.string() })).max(1_000) }),
 });

@@ -94,11 +94,35 @@ export const createController = contract({
   }),
 });
 
-/** True if the home has this gateway; and then the name of the home broker that the home is on. */
+/**
+ * True if the home has this gateway; and then the name of the home broker that the home is on, and whether the gateway has its
+ * own platform in the house, which is then the one that answers its home.
+ */
 export const hasGateway = contract({
   service,
   verb: 'has-gateway',
   callers: ['provisioning'],
   input: z.object({ homeId: identifier, gatewayId: identifier }),
-  output: z.object({ exists: z.boolean(), broker: z.string().optional() }),
+  output: z.object({ exists: z.boolean(), broker: z.string().optional(), isBridged: z.boolean().optional() }),
+});
+
+/**
+ * In the cloud: lets a home's gateway connect its broker with the home's broker here; the account is made the first time.
+ * Home and gateway exist from then on. In force when answered.
+ */
+export const openBridge = contract({
+  service,
+  verb: 'open-bridge',
+  callers: ['federation'],
+  input: z.object({ homeId: identifier, gatewayId: identifier }),
+  output: z.object({ url: z.string(), username: z.string(), password: z.string() }),
+});
+
+/** Takes back what `open-bridge` gave; its session is closed when answered. Unknown ones are fine. */
+export const closeBridge = contract({
+  service,
+  verb: 'close-bridge',
+  callers: ['federation'],
+  input: z.object({ homeId: identifier, gatewayId: identifier }),
+  output: z.object({}),
 });

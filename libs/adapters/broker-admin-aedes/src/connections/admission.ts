@@ -1,10 +1,13 @@
 import {
   type BrokerRole,
   isServiceName,
+  type AccessRules,
   type PasswordHash,
+  type Principal,
   type PrincipalKey,
   type ServiceName,
 } from '@mqtt2go/access';
+import { homeUnit } from '@mqtt2go/pki';
 import { identifier, Mqtt2goError } from '@mqtt2go/protocol';
 import type { Clock } from '@mqtt2go/ports';
 import type { ConnectPacket } from 'aedes';
@@ -27,6 +30,8 @@ export interface Identity {
   readonly outcome: 'admitted';
   readonly key: PrincipalKey;
   readonly service?: ServiceName;
+  /** In the place of the service's. */
+  readonly rules?: AccessRules;
   readonly certificateSerial?: string;
   readonly password?: PasswordHash;
 }
@@ -81,7 +86,7 @@ export class AdmissionDesk {
     return this.#account(arrival, 'no certificate', packet);
   }
 
-  #service({ service, certificate }: Arrival, packet: ConnectPacket): Candidate | Refusal {
+  #service({ service, rules, certificate }: Arrival, packet: ConnectPacket): Candidate | Refusal {
     const problem = certificate && this.#problemOf(certificate);
     if (problem !== undefined) return problem;
     const name = service ?? certificate?.commonName;
@@ -93,16 +98,18 @@ export class AdmissionDesk {
       clientId,
       isAlwaysClean: packet.clientId === '',
       owner: key,
-      verify: () => ({ outcome: 'admitted', key, service: name }),
+      verify: () => ({ outcome: 'admitted', key, service: name, ...(rules && { rules }) }),
     };
   }
 
   /** By its certificate only: a user name that comes with it is not looked at. */
-  #device({ commonName = '', serialNumber }: PresentedCertificate): Candidate | Refusal {
+  #device({ commonName = '', serialNumber, organizationalUnits }: PresentedCertificate): Candidate | Refusal {
     const key: PrincipalKey = { kind: 'device', id: commonName };
     const principal = this.#options.copy.find(key.kind, key.id)?.principal;
     if (principal === undefined) return this.#refuse('certificate_unknown');
     if (!acceptsSerial(principal, serialNumber)) return this.#refuse('certificate_not_current');
+    // A gateway's CA can sign what it likes, but no name without its own home in it.
+    if (!isOfHome(principal, organizationalUnits)) return this.#refuse('certificate_of_another_home');
     return {
       clientId: `${key.kind}/${key.id}`,
       isAlwaysClean: false,
@@ -215,6 +222,12 @@ export class AdmissionDesk {
     if (!identifier.safeParse(commonName).success) return refuse('certificate_without_device_id');
     return undefined;
   }
+}
+
+/** True unless the certificate says that it is from the CA of another home's gateway. */
+function isOfHome(principal: Principal, units: readonly string[]): boolean {
+  if (units.length === 0) return true;
+  return principal.kind === 'device' && units.length === 1 && units[0] === homeUnit(principal.homeId);
 }
 
 const maxClientIdLength = 128;

@@ -1,10 +1,12 @@
-import type { ServiceName } from '@mqtt2go/access';
+import type { AccessRules, ServiceName } from '@mqtt2go/access';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 
 /** A client certificate. */
 export interface PresentedCertificate {
   /** Undefined unless there is exactly one. */
   readonly commonName: string | undefined;
+  /** All of them: a gateway's CA puts the home there, and only the home. */
+  readonly organizationalUnits: readonly string[];
   /** Upper-case hex without leading zeros, see {@link normalSerial}. */
   readonly serialNumber: string;
   readonly fingerprint256: string;
@@ -21,6 +23,8 @@ export interface Arrival {
   readonly certificate?: PresentedCertificate;
   /** In-process only: who opened it. */
   readonly service?: ServiceName;
+  /** In-process only: what it may do, where that is not what the service may. */
+  readonly rules?: AccessRules;
 }
 
 /**
@@ -35,8 +39,11 @@ export function presentedCertificate(
   const certificate: PeerCertificate | Record<string, never> | null = socket.getPeerCertificate();
   if (!certificate?.serialNumber) return undefined;
   const commonName: unknown = certificate.subject?.CN;
+  // Typed as one; with several in a subject Node.js gives an array.
+  const unit: unknown = certificate.subject?.OU;
   return {
     commonName: typeof commonName === 'string' ? commonName : undefined,
+    organizationalUnits: unit === undefined ? [] : [unit].flat().map(String),
     serialNumber: normalSerial(certificate.serialNumber),
     fingerprint256: certificate.fingerprint256,
     validToMs: Date.parse(certificate.valid_to),

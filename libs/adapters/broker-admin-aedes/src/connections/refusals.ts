@@ -12,6 +12,7 @@ export const noRefusals = {
   certificate_missing: 0,
   certificate_unknown: 0,
   certificate_not_current: 0,
+  certificate_of_another_home: 0,
   client_id_invalid: 0,
   password_wrong: 0,
   activation_code_wrong: 0,

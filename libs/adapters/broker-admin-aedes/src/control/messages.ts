@@ -24,6 +24,7 @@ const device = z.object({
     .array(z.string().regex(/^[0-9A-Fa-f]{1,64}$/))
     .max(64)
     .readonly(),
+  hasMoved: z.literal(true).optional(),
 }) satisfies z.ZodType<DevicePrincipal>;
 
 /** User names from before they had their home in them are identifiers. */
@@ -36,13 +37,14 @@ const controller = z.object({
   id: controllerId,
   homeId: identifier,
   gatewayId: identifier,
-  role: z.enum(['administrator', 'family_member', 'guest']),
+  role: z.enum(['administrator', 'family_member', 'guest', 'bridge']),
   password: z.object({
     algorithm: z.literal('pbkdf2-sha512'),
     iterations: z.int().min(1).max(10_000_000),
     salt: z.base64().max(1024),
     hash: z.base64().min(24).max(1024),
   }),
+  hasMoved: z.literal(true).optional(),
 }) satisfies z.ZodType<ControllerPrincipal>;
 
 const activation = z.object({

@@ -134,7 +134,9 @@ export class SessionStore {
   }
 
   async outgoingEnqueueCombi(subscriptions: readonly QueuedFor[], packet: AedesPublishPacket): Promise<void> {
-    for (const { clientId, qos } of subscriptions) {
+    for (const { clientId, qos, nl } of subscriptions) {
+      // aedes leaves its own messages to a bridge out of what it delivers, but not of what it keeps.
+      if (nl === true && 'clientId' in packet && packet.clientId === clientId) continue;
       await this.outgoingEnqueue({ clientId }, { ...packet, qos: packet.qos < qos ? packet.qos : qos });
     }
   }
