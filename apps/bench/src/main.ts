@@ -8,6 +8,7 @@ import { certificatesBench } from './cfssl.js';
 import { embeddedBench } from './embedded.js';
 import { gatewayBench } from './gateway/gateway-bench.js';
 import { serveLimit } from './machine-limit.js';
+import { moveBench } from './move/move-bench.js';
 import { stackBench } from './stack/stack-bench.js';
 import { type Row, tableOf } from './report.js';
 
@@ -22,8 +23,11 @@ loopback and is removed at the end.
   certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
   stack         docker/compose.remote-broker.yaml: real Mosquitto and PostgreSQL, a container a service (needs Docker and
                 npm run images; about five minutes)
+  move          a home of many devices moves from a gateway to a cloud and back, while everybody speaks (two processes with
+                their PostgreSQL; some minutes)
 
-  --devices N      embedded: how many devices are added (600); gateway: how many the home has (100)
+  --devices N      embedded: how many devices are added (600); gateway: how many the home has (100);
+                   move: how many the home has (1000)
   --many N         gateway: how many are added after that (0)
   --idle N         gateway: seconds of watching it do nothing (60)
   --concurrency N  embedded, stack: how many at once (24)
@@ -36,7 +40,7 @@ loopback and is removed at the end.
 MQTT2GO_MOSQUITTO_IMAGE names the broker's image. The figures are also written to .bench/<suite>.json.
 `;
 
-const suite = z.enum(['embedded', 'gateway', 'access', 'certificates', 'stack']);
+const suite = z.enum(['embedded', 'gateway', 'access', 'certificates', 'stack', 'move']);
 const positive = z.coerce.number().int().min(1).max(1_000_000);
 
 async function main(): Promise<void> {
@@ -79,6 +83,7 @@ async function main(): Promise<void> {
         values.sizes.split(',').map((size) => positive.parse(size)),
         tell,
       ),
+    move: () => moveBench(positive.parse(values.devices ?? 1_000), tell),
     certificates: () => certificatesBench(2_000, 32, tell),
     stack: () =>
       stackBench(

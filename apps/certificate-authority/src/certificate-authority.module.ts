@@ -18,6 +18,8 @@ import { OnboardingCertificates } from './issuing/onboarding-certificates.js';
 import { Settling } from './issuing/settling.js';
 import { CertificateCounts } from './metrics/certificate-counts.js';
 import { CertificateMetrics } from './metrics/certificate-metrics.js';
+import { HomeCertificates } from './moving/home-certificates.js';
+import { MovingController } from './moving/moving.controller.js';
 import { RenewalController } from './renewal/renewal.controller.js';
 import { DeviceRenewals } from './renewal/device-renewals.js';
 import { Renewing } from './renewal/renewing.js';
@@ -38,7 +40,14 @@ export class CertificateAuthorityModule {
         BusModule.forRoot({ link: deps.busLink, service: 'certificate-authority' }),
         AuditModule.forRoot({ schema, log: deps.log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [AuthorityController, GatewayController, IssuingController, RenewalController, RevocationController],
+      controllers: [
+        AuthorityController,
+        GatewayController,
+        IssuingController,
+        RenewalController,
+        RevocationController,
+        MovingController,
+      ],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
@@ -61,6 +70,7 @@ export class CertificateAuthorityModule {
         AccessWithdrawal,
         DeviceBundles,
         DeviceRenewals,
+        HomeCertificates,
         GatewaySigning,
         Issuing,
         OnboardingCertificates,

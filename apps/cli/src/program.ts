@@ -12,6 +12,8 @@ import { runCommand } from './device/run-command.js';
 import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
+import { moveCommand } from './home/move-command.js';
+import { statusCommand as homeStatusCommand } from './home/status-command.js';
 import { inviteCommand } from './gateway/invite-command.js';
 import { listCommand as listGatewaysCommand } from './gateway/list-command.js';
 import { revokeCommand } from './gateway/revoke-command.js';
@@ -78,6 +80,9 @@ export function createProgram(surroundings: Surroundings): Command {
   add(device, 'run', runCommand);
   add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
+  const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
+  add(home, 'move', moveCommand);
+  add(home, 'status', homeStatusCommand);
   const gateway = program.command('gateway').description('houses with a gateway of their own, and their cloud');
   add(gateway, 'invite', inviteCommand);
   add(gateway, 'list', listGatewaysCommand);

@@ -15,6 +15,8 @@ describe('the command line', () => {
     const commands = ['', 'demo', 'factory', 'factory mint', 'factory import', 'controller', 'controller credentials'];
     for (const command of [
       ...commands,
+      'home move',
+      'home status',
       'audit list',
       'audit verify',
       'audit checkpoint',

@@ -19,6 +19,9 @@ import { entities } from './entities.js';
 import { Manufacturers } from './manufacturers/manufacturers.js';
 import { ManufacturersController } from './manufacturers/manufacturers.controller.js';
 import { migrations } from './migrations/index.js';
+import { RelocationSecrets } from './relocation/relocation-secrets.js';
+import { Relocations } from './relocation/relocations.js';
+import { RelocationsController } from './relocation/relocations.controller.js';
 import { schema } from './schema.js';
 import type { DiscoveryDeps } from './start-discovery.js';
 
@@ -56,7 +59,7 @@ export class DiscoveryModule {
         BusModule.forRoot({ link: busLink, service: 'discovery' }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [ActivateDeviceController, ManufacturersController],
+      controllers: [ActivateDeviceController, ManufacturersController, RelocationsController],
       providers: [
         { provide: Clock, useValue: clock },
         { provide: BrokerAdmin, useValue: brokerAdmin },
@@ -78,8 +81,9 @@ export class DiscoveryModule {
         },
         {
           provide: ExpirySweep,
-          useFactory: (waiting: WaitingActivations) => new ExpirySweep(waiting, clock, log, sweepIntervalMs),
-          inject: [WaitingActivations],
+          useFactory: (waiting: WaitingActivations, relocations: Relocations) =>
+            new ExpirySweep({ waiting, relocations }, clock, log, sweepIntervalMs),
+          inject: [WaitingActivations, Relocations],
         },
         {
           provide: ActivationTraffic,
@@ -88,6 +92,7 @@ export class DiscoveryModule {
             desk: BrokerDataDesk,
             metrics: ActivationMetrics,
             audit: AuditRefusals,
+            relocations: Relocations,
           ) =>
             new ActivationTraffic({
               traffic: new DeviceTraffic(activationLink, {
@@ -100,10 +105,11 @@ export class DiscoveryModule {
               desk,
               metrics,
               audit,
+              relocations,
               clock,
               log,
             }),
-          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, AuditRefusals, Bus],
+          inject: [WaitingActivations, BrokerDataDesk, ActivationMetrics, AuditRefusals, Relocations, Bus],
         },
         ActivationMetrics,
         ActivationPrincipals,
@@ -115,6 +121,12 @@ export class DiscoveryModule {
           inject: [DataSource, BrokerAdmin],
         },
         WaitingActivations,
+        Relocations,
+        {
+          provide: RelocationSecrets,
+          useFactory: (box: SecretBox) => new RelocationSecrets(deps.encryptionKey, box),
+          inject: [SecretBox],
+        },
       ],
     };
   }

@@ -3,7 +3,6 @@ import { PersistenceModule } from '@mqtt2go/persistence';
 import { Clock } from '@mqtt2go/ports';
 import { AuditModule } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
-import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { BridgeKeeper, measureBridge } from './bridge/bridge-keeper.js';
@@ -26,6 +25,13 @@ import { HttpsCloudLink } from './link/https-cloud-link.js';
 import { LinkController, NoLinkController } from './link/link.controller.js';
 import { LinkIdentity } from './link/link-identity.js';
 import { migrations } from './migrations/index.js';
+import { DoorOfMoving } from './moving/door-of-moving.js';
+import { linkSide } from './moving/link-side.js';
+import { Mover, MoverSettings } from './moving/mover.js';
+import { MovesRepository } from './moving/moves-repository.js';
+import { MovingController } from './moving/moving.controller.js';
+import { OwnSide } from './moving/own-side.js';
+import { Relay, RelaySettings } from './moving/relay.js';
 import { schema } from './schema.js';
 import type { CloudSide, FederationDeps, GatewaySide } from './start-federation.js';
 
@@ -42,7 +48,7 @@ export class FederationModule {
       cloud === undefined ? {} : cloudPart(cloud),
       gateway === undefined
         ? { controllers: [NoLinkController] }
-        : gatewayPart(gateway, serviceLog, clock, (keeper) => {
+        : gatewayPart(gateway, { ...deps, log: serviceLog }, (keeper) => {
             bridge = keeper;
           }),
     ];
@@ -60,8 +66,14 @@ export class FederationModule {
         BusModule.forRoot({ link: busLink, service: 'federation' }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey }),
       ],
-      controllers: parts.flatMap(({ controllers = [] }) => controllers),
-      providers: [{ provide: Clock, useValue: clock }, ...parts.flatMap(({ providers = [] }) => providers)],
+      controllers: [MovingController, ...parts.flatMap(({ controllers = [] }) => controllers)],
+      providers: [
+        { provide: Clock, useValue: clock },
+        { provide: RelaySettings, useValue: new RelaySettings(deps.homeBrokers ?? [], log) },
+        Relay,
+        OwnSide,
+        ...parts.flatMap(({ providers = [] }) => providers),
+      ],
     };
   }
 }
@@ -74,6 +86,7 @@ function cloudPart({ url, ca }: CloudSide): Part {
       BridgeClosing,
       DoorCallers,
       DoorVerbs,
+      DoorOfMoving,
       EnrolAttempts,
       Enrolling,
       Gateways,
@@ -85,7 +98,8 @@ function cloudPart({ url, ca }: CloudSide): Part {
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
-function gatewayPart(side: GatewaySide, log: Logger, clock: Clock, opened: (keeper: BridgeKeeper) => void): Part {
+function gatewayPart(side: GatewaySide, deps: FederationDeps, opened: (keeper: BridgeKeeper) => void): Part {
+  const { log, clock, onMoved, moverTimes } = deps;
   const { identity, homeLink, bridgeBackoffMs, manufacturersIntervalMs = minuteMs } = side;
   const { homeId, gatewayId, cloudUrl: url, ca, cert, key } = identity;
   return {
@@ -119,6 +133,14 @@ function gatewayPart(side: GatewaySide, log: Logger, clock: Clock, opened: (keep
         },
         inject: [HttpsCloudLink, Bus],
       },
+      {
+        provide: MoverSettings,
+        useFactory: (own: OwnSide, link: CloudLink) =>
+          new MoverSettings(homeId, own, linkSide(link), log, onMoved, moverTimes),
+        inject: [OwnSide, CloudLink],
+      },
+      MovesRepository,
+      Mover,
     ],
   };
 }

@@ -12,10 +12,13 @@ import {
   type ServiceHandle,
   startNestService,
 } from '@mqtt2go/runtime';
+import type { MoveStateName } from '@mqtt2go/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { FederationModule } from './federation.module.js';
 import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
+import type { MoverTimes } from './moving/mover.js';
+import type { RelayBroker } from './moving/relay.js';
 
 /** From the first byte of a request to the last. */
 const requestTimeoutMs = 30_000;
@@ -31,6 +34,11 @@ export interface FederationDeps {
   readonly encryptionKey: string;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /** The platform's home brokers, for what is said while a home moves. */
+  readonly homeBrokers?: readonly RelayBroker[] | undefined;
+  /** Called after each state of a move was stored, before anything further is done. */
+  readonly onMoved?: ((state: MoveStateName, moveId: string) => Promise<void> | void) | undefined;
+  readonly moverTimes?: Partial<MoverTimes> | undefined;
   /** In the cloud: the gateways' door. */
   readonly cloud?: CloudSide | undefined;
   /** On a gateway that is enrolled at a cloud. */

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { GuessGuard } from './activation/guess-guard.js';
+import { HomeStandings } from './moving/home-standings.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingDriver } from './onboarding/onboarding-driver.js';
 import { OnboardingEffects } from './onboarding/onboarding-effects.js';
@@ -16,10 +17,12 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     private readonly expiry: Expiry,
     private readonly effects: OnboardingEffects,
     private readonly guard: GuessGuard,
+    private readonly standings: HomeStandings,
   ) {}
 
   /** @throws Mqtt2goError `forbidden` when the home broker refuses a subscription */
   async onApplicationBootstrap(): Promise<void> {
+    await this.standings.start();
     this.effects.start();
     this.driver.start();
     this.recovery.start();
@@ -30,7 +33,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
   /** First nothing new, then the end of what runs, while all it needs is there. */
   async onModuleDestroy(): Promise<void> {
     this.guard.stop();
-    await Promise.all([this.recovery.stop(), this.expiry.stop()]);
+    await Promise.all([this.recovery.stop(), this.expiry.stop(), this.standings.stop()]);
     await this.driver.stop();
     await this.traffic.stop();
   }

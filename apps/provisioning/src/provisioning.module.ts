@@ -17,6 +17,10 @@ import { ActivationCodes } from './factory/activation-codes.js';
 import { FactoryController } from './factory/factory.controller.js';
 import { FactoryRegistry } from './factory/factory-registry.js';
 import { migrations } from './migrations/index.js';
+import { HomeOnboardings } from './moving/home-onboardings.js';
+import { HomeStandings } from './moving/home-standings.js';
+import { MovingController } from './moving/moving.controller.js';
+import { Redirecting } from './moving/redirecting.js';
 import { Naming } from './naming/naming.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingController } from './onboarding/onboarding.controller.js';
@@ -56,7 +60,7 @@ export class ProvisioningModule {
         BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [FactoryController, OnboardingController],
+      controllers: [FactoryController, OnboardingController, MovingController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: RevisionRegistry, useValue: deps.plugins.revisions },
@@ -97,6 +101,9 @@ export class ProvisioningModule {
         Refusals,
         HomeTraffic,
         ProvisioningRuntime,
+        HomeStandings,
+        HomeOnboardings,
+        Redirecting,
       ],
     };
   }

@@ -5,5 +5,6 @@ import { DeviceGroup } from './devices/device-group.entity.js';
 import { Gateway } from './homes/gateway.entity.js';
 import { Home } from './homes/home.entity.js';
 import { HomeGroup } from './homes/home-group.entity.js';
+import { DiscardedMove } from './moving/discarded-move.entity.js';
 
-export const entities = [Home, Gateway, HomeGroup, Device, DeviceCertificate, DeviceGroup, Controller];
+export const entities = [Home, Gateway, HomeGroup, Device, DeviceCertificate, DeviceGroup, Controller, DiscardedMove];

@@ -14,6 +14,9 @@ import { NewDevices } from './devices/new-devices.js';
 import { entities } from './entities.js';
 import { Homes } from './homes/homes.js';
 import { migrations } from './migrations/index.js';
+import { HomeMoves } from './moving/home-moves.js';
+import { HomePages } from './moving/home-pages.js';
+import { MovingController } from './moving/moving.controller.js';
 import { schema } from './schema.js';
 import type { TopicGeneratorDeps } from './start-topic-generator.js';
 import { TopicGeneratorController } from './topic-generator.controller.js';
@@ -40,7 +43,7 @@ export class TopicGeneratorModule {
         }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [TopicGeneratorController],
+      controllers: [TopicGeneratorController, MovingController],
       providers: [
         { provide: Clock, useValue: clock },
         {
@@ -75,6 +78,8 @@ export class TopicGeneratorModule {
         NewDevices,
         DeviceAccess,
         Controllers,
+        HomeMoves,
+        HomePages,
       ],
     };
   }

@@ -32,6 +32,19 @@ federation:
 {{- if .autoscaling.enabled -}}{{ .autoscaling.maxReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
 {{- end -}}
 
+{{/* The port that gateways are told. */}}
+{{- define "mqtt2go.doorPort" -}}
+{{- with .Values.services.federation.door -}}
+{{- ternary .nodePort .port (eq .service.type "NodePort") | int -}}
+{{- end -}}
+{{- end -}}
+
+{{/* host:port that gateways are told. */}}
+{{- define "mqtt2go.doorAddress" -}}
+{{- $host := default .Values.publicHost .Values.services.federation.door.host -}}
+{{- include "mqtt2go.authority" (dict "host" $host "port" (include "mqtt2go.doorPort" .)) -}}
+{{- end -}}
+
 {{/* (root, component, values, traits) */}}
 {{- define "mqtt2go.servicePod" -}}
 {{- $root := .root -}}
@@ -58,8 +71,6 @@ spec:
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_DISCOVERY_PORT
           value: '8443'
-        - name: MQTT2GO_FEDERATION_PORT
-          value: '8889'
         - name: MQTT2GO_HEALTH_BIND
           value: {{ .root.Values.bind | quote }}
         - name: MQTT2GO_HEALTH_PORT
@@ -70,6 +81,12 @@ spec:
               fieldPath: metadata.name
         - name: MQTT2GO_REPLICAS
           value: {{ include "mqtt2go.replicas" .values | quote }}
+        {{- if eq .component "federation" }}
+        - name: MQTT2GO_FEDERATION_PORT
+          value: '8890'
+        - name: MQTT2GO_FEDERATION_URL
+          value: https://{{ include "mqtt2go.doorAddress" .root }}
+        {{- end }}
         {{- include "mqtt2go.extraEnv" .values.env | indent 8 }}
       {{- include "mqtt2go.containerSecurity" . | nindent 6 }}
       ports:
@@ -83,7 +100,7 @@ spec:
         {{- end }}
         {{- if eq .component "federation" }}
         - name: door
-          containerPort: 8889
+          containerPort: 8890
           protocol: TCP
         {{- end }}
       {{- include "mqtt2go.healthProbes" "metrics" | nindent 6 }}

@@ -74,8 +74,11 @@ function grants(principal: Principal, broker: BrokerRole, busRequests: readonly 
 }
 
 /** In whatever group: a device's own topics end in its id, so that no two devices share one. */
-function deviceGrants({ id, homeId, gatewayId, deviceType }: DevicePrincipal): Grants {
-  return all([...topicQueries(id), ...topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id })]);
+function deviceGrants({ id, homeId, gatewayId, deviceType, hasMoved }: DevicePrincipal): Grants {
+  const own = topics.device.filters({ homeId, gatewayId, deviceType, deviceId: id });
+  if (hasMoved !== true) return all([...topicQueries(id), ...own]);
+  // What the broker has kept for it is still delivered; nobody can say anything new there.
+  return { ...all(topicQueries(id)), receive: [...topicQueries(id), ...own] };
 }
 
 /**
@@ -90,7 +93,8 @@ export function grantsOfBridge(homeId: string): Grants {
   };
 }
 
-function controllerGrants({ homeId, gatewayId, role }: ControllerPrincipal): Grants {
+function controllerGrants({ homeId, gatewayId, role, hasMoved }: ControllerPrincipal): Grants {
+  if (hasMoved === true) return all(topics.addDevice.filters({ homeId, gatewayId }));
   switch (role) {
     case 'administrator':
       return {
@@ -118,6 +122,8 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
   switch (broker) {
     case 'home':
       if (name === 'provisioning') return all([...topics.addDevice.filters(), ...topicQueries()]);
+      // While a home moves it keeps what is said to and by the home's devices.
+      if (name === 'federation') return all(topics.device.filters());
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;

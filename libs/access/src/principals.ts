@@ -13,6 +13,8 @@ export interface DevicePrincipal {
   readonly deviceType: string;
   /** Upper-case hex serial numbers of the certificates it may come with; any other is turned away. */
   readonly certificateSerials: readonly string[];
+  /** Its home has moved to another broker: it is told so, gets what was kept for it, and can say nothing else. */
+  readonly hasMoved?: true | undefined;
 }
 
 /** A controller (app) of a home, on the home broker. Identity: user name and password. */
@@ -27,6 +29,8 @@ export interface ControllerPrincipal {
   readonly password: PasswordHash;
   /** The password itself, for a broker that takes no hashes. In memory only: never stored or logged as it stands. */
   readonly secret?: string;
+  /** Its home has moved to another broker: it can ask on `add_device`, and is told where. */
+  readonly hasMoved?: true | undefined;
 }
 
 /**

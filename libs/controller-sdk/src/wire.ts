@@ -1,4 +1,5 @@
 import {
+  defaultBrokerPort,
   headOf,
   isErrorCode,
   type MessageName,
@@ -28,6 +29,8 @@ export type AddReport =
   | { readonly kind: 'name-wanted'; readonly deviceId: string; readonly deviceType: string | undefined }
   | { readonly kind: 'state'; readonly deviceId: string; readonly state: string }
   | { readonly kind: 'renamed' }
+  /** The home has moved to another broker. */
+  | { readonly kind: 'moved'; readonly host: string; readonly port: number }
   | { readonly kind: 'refused'; readonly command: string; readonly error: Mqtt2goError }
   /** Some controller's request, our own included. */
   | { readonly kind: 'activation'; readonly deviceId: string };
@@ -50,6 +53,11 @@ export function readAddReport(payload: Uint8Array): AddReport | undefined {
     const wanted = read('renameRequest', json);
     if (wanted) return { kind: 'name-wanted', deviceId: wanted.value.device_id, deviceType: wanted.value.device_type };
     if (read('renameDone', json)) return { kind: 'renamed' };
+  }
+  if (head.reportName === 'mqtt_credentials') {
+    const moved = read('brokerMoved', json);
+    if (moved)
+      return { kind: 'moved', host: moved.value.broker_ip, port: moved.value.broker_port ?? defaultBrokerPort };
   }
   const refused = read('commandRefused', json);
   return refused && { kind: 'refused', command: refused.report_name, error: toError(refused.value.reason) };

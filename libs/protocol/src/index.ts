@@ -4,6 +4,7 @@ export * from './discovery-rest.js';
 export * from './errors.js';
 export * from './identifiers.js';
 export * from './label.js';
+export * from './local-broker.js';
 export {
   type Direction,
   type Envelope,
@@ -15,6 +16,7 @@ export {
 export { deviceCommandTypes } from './messages/device-objects.js';
 export { type UserRole, userRole, userRoles } from './messages/users.js';
 export { defaultBrokerPort, maxGroups, toGroupIds } from './messages/values.js';
+export * from './moving-states.js';
 export * from './onboarding-states.js';
 export * from './parse-json.js';
 export * from './registry.js';

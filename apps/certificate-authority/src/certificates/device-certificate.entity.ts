@@ -1,5 +1,6 @@
 import { Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
 import { schema } from '../schema.js';
+import { ForeignIssuer } from '../moving/foreign-issuer.entity.js';
 import { DeviceKey } from './device-key.entity.js';
 
 /** An operational certificate that was issued, for as long as the platform lives. */
@@ -7,6 +8,7 @@ import { DeviceKey } from './device-key.entity.js';
 @ForeignKey(() => DeviceKey, ['publicKeyHash', 'deviceId'], ['publicKeyHash', 'deviceId'], {
   name: 'device_certificate_key_fk',
 })
+@ForeignKey(() => ForeignIssuer, ['issuerHash'], ['issuerHash'], { name: 'device_certificate_issuer_fk' })
 @Unique('device_certificate_renewal_uq', ['renewedFrom', 'publicKeyHash'])
 @Index('device_certificate_device_idx', ['deviceId'])
 // With a column that is only carried along, which TypeORM cannot say.
@@ -41,6 +43,10 @@ export class DeviceCertificate {
   /** Serial number of the certificate that this one renews. */
   @Column({ name: 'renewed_from', type: 'varchar', length: 40, nullable: true })
   renewedFrom: string | null;
+
+  /** Null where this platform has issued it. */
+  @Column({ name: 'issuer_hash', type: 'bytea', nullable: true })
+  issuerHash: Buffer | null;
 
   @Column({ name: 'revoked_at', type: 'timestamptz', nullable: true })
   revokedAt: Date | null;

@@ -40,8 +40,11 @@ export class DeviceRenewals {
     return this.renewing.renew({ serialNumber: current.serialNumber, csr });
   }
 
-  private repeat({ serialNumber, certificate }: DeviceCertificate): RenewalAnswer {
-    return { serialNumber, deviceCertificate: this.bundles.bundle(certificate) };
+  private async repeat(certificate: DeviceCertificate): Promise<RenewalAnswer> {
+    return {
+      serialNumber: certificate.serialNumber,
+      deviceCertificate: await this.bundles.ofStored(certificate),
+    };
   }
 
   private async find(deviceId: string, serialNumber: string | undefined): Promise<DeviceCertificate> {

@@ -57,7 +57,7 @@ export class Renewing {
     if (renewedFrom !== null) {
       await this.bus.call(topicGenerator.acceptCertificate, { deviceId, renewedFrom, serialNumber }, oneShortCall);
     }
-    return { serialNumber, deviceCertificate: this.bundles.bundle(certificate.certificate) };
+    return { serialNumber, deviceCertificate: await this.bundles.ofStored(certificate) };
   }
 
   private async renewIn(

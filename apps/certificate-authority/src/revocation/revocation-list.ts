@@ -67,4 +67,4 @@ export class RevocationList {
 
 const select = `
   SELECT serial_number AS "serialNumber", revoked_at AS "revokedAt", revocation_reason AS reason
-  FROM device_certificate WHERE revoked_at IS NOT NULL AND not_after > $1 ORDER BY revoked_at, serial_number`;
+  FROM device_certificate WHERE revoked_at IS NOT NULL AND issuer_hash IS NULL AND not_after > $1 ORDER BY revoked_at, serial_number`;

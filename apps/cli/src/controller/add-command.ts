@@ -7,7 +7,7 @@ import { collectGroups, readDeviceType, readId, readName, readSeconds } from '..
 import type { Context } from '../terminal/context.js';
 import { duration, pairs } from '../terminal/layout.js';
 import { StepView } from '../terminal/step-view.js';
-import { readCredentials } from './credentials.js';
+import { readCredentials, rememberBroker } from './credentials.js';
 
 const options = z.object({
   credentials: z.string(),
@@ -67,7 +67,12 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
     gatewayId: credentials.gateway_id,
     ca: credentials.ca,
     giveUpMs: given.timeout,
+    onMoved: (url) => {
+      terminal.warn(`mqtt2go: the home has moved to ${url}; the credentials say so from now on.`);
+      moved = rememberBroker(resolve(given.credentials), url);
+    },
   });
+  let moved: Promise<void> = Promise.resolve();
   const startedMs = performance.now();
   const view = new StepView(terminal);
   const onProgress = (progress: AddProgress): void => {
@@ -108,6 +113,7 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
     }
     throw error;
   } finally {
+    await moved;
     await controller.close();
   }
 }

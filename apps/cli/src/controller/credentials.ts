@@ -1,3 +1,4 @@
+import { writeFileAtomically } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,4 +29,11 @@ export async function readCredentials(folder: string): Promise<CredentialsFile &
       { cause },
     );
   }
+}
+
+/** The home has moved to another broker. */
+export async function rememberBroker(folder: string, url: string): Promise<void> {
+  const { ca: _ca, ...credentials } = await readCredentials(folder);
+  const text = `${JSON.stringify({ ...credentials, url }, null, 2)}\n`;
+  await writeFileAtomically(join(folder, 'credentials.json'), text, 0o600);
 }

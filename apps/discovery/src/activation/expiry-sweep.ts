@@ -1,6 +1,7 @@
 import type { Clock } from '@mqtt2go/ports';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
+import type { Relocations } from '../relocation/relocations.js';
 import type { WaitingActivations } from './waiting-activations.js';
 
 /**
@@ -15,14 +16,14 @@ export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShu
   private stopMoving = (): void => undefined;
 
   constructor(
-    private readonly waiting: WaitingActivations,
+    private readonly swept: { readonly waiting: WaitingActivations; readonly relocations: Relocations },
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly everyMs: number,
   ) {}
 
   onApplicationBootstrap(): void {
-    this.stopMoving = this.clock.onCorrection((byMs) => this.waiting.move(byMs));
+    this.stopMoving = this.clock.onCorrection((byMs) => this.swept.waiting.move(byMs));
     this.run();
   }
 
@@ -41,7 +42,8 @@ export class ExpirySweep implements OnApplicationBootstrap, BeforeApplicationShu
 
   private async sweep(): Promise<void> {
     try {
-      const count = await this.waiting.sweep();
+      const count = await this.swept.waiting.sweep();
+      await this.swept.relocations.sweep();
       if (count > 0) this.log.info({ count }, 'expired activations were removed');
     } catch (error) {
       this.log.warn({ err: error }, 'expired activations could not be taken off the broker; tried again soon');

@@ -13,6 +13,7 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/
 import type { Logger } from 'pino';
 import type { WaitingActivation } from '../activation/waiting-activation.entity.js';
 import type { WaitingActivations } from '../activation/waiting-activations.js';
+import type { Relocations } from '../relocation/relocations.js';
 import type { ActivationMetrics } from './activation-metrics.js';
 import type { BrokerDataDesk } from './broker-data.js';
 
@@ -23,6 +24,7 @@ export interface ActivationTrafficParts {
   readonly desk: BrokerDataDesk;
   readonly metrics: ActivationMetrics;
   readonly audit: AuditRefusals;
+  readonly relocations: Relocations;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -70,9 +72,23 @@ export class ActivationTraffic implements OnApplicationBootstrap, BeforeApplicat
       });
     } catch (cause) {
       const error = toMqtt2goError(cause);
+      if (entry === undefined && (await this.answerRelocated(wire, message))) return;
       this.note(error, entry);
       await this.refuse(wire, error, message.reply);
     }
+  }
+
+  /** Of a device that waits for no activation; one that does is told of that. */
+  private async answerRelocated(wire: RevisionWire, { activationCode, reply }: GetBrokerData): Promise<boolean> {
+    const { relocations, log } = this.parts;
+    const relocated = await relocations.byCode(activationCode).catch((error: unknown) => {
+      log.warn({ err: error }, 'a device that may have been relocated could not be looked for');
+      return undefined;
+    });
+    if (relocated === undefined) return false;
+    await this.send(wire, relocated.answer, reply);
+    log.info({ deviceId: relocated.deviceId }, 'a device was told where its home has gone');
+    return true;
   }
 
   /** By the code alone nobody knows which device it was; the broker lets in whoever has a manufacturer's certificate. */

@@ -3,6 +3,7 @@ import { outboxAgeMigration, outboxMigration } from '@mqtt2go/persistence';
 import { schema } from '../schema.js';
 import { Gateways1770076800000 } from './1770076800000-gateways.js';
 import { BridgeQueue1770163200000 } from './1770163200000-bridge-queue.js';
+import { Moves1770163200000 } from './1770163200000-moves.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   auditMigration(schema),
   Gateways1770076800000,
   BridgeQueue1770163200000,
+  Moves1770163200000,
 ];

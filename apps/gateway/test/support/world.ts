@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '@mqtt2go/config';
+import { loadConfig, type PlatformConfig } from '@mqtt2go/config';
 import { Bus, discovery, provisioning, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import {
   Authority,
@@ -52,28 +52,50 @@ export class World {
   private constructor(
     public dataDir: string,
     private database: TestDatabase,
-    private readonly options: PlatformOptions,
+    private options: PlatformOptions,
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
+    private readonly changes: Partial<PlatformConfig>,
   ) {}
 
-  static async create(options: PlatformOptions = {}, given?: TestDatabase): Promise<World> {
+  static async create(
+    options: PlatformOptions = {},
+    given?: TestDatabase,
+    changes: Partial<PlatformConfig> = {},
+  ): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-world-'));
     const database = given ?? (await createTestDatabase());
     const manufacturer = await createManufacturer('Acme');
-    const platform = await start(dataDir, database, options);
+    const platform = await start(dataDir, database, options, {}, changes);
     const ca = await readFile(join(dataDir, 'tls', 'ca.crt'), 'utf8');
-    const world = new World(dataDir, database, options, manufacturer, platform, ca);
+    const world = new World(dataDir, database, options, manufacturer, platform, ca, changes);
     await world.trust(manufacturer);
     return world;
   }
 
   /** Stops the platform and starts it again on the same state; ports change. */
-  async restart(): Promise<void> {
+  async restart(options: PlatformOptions = this.options): Promise<void> {
+    await this.halt();
+    await this.resume(options, {});
+  }
+
+  /** Starts what was halted, on the ports that it had or on others. */
+  async resume(options = this.options, ports: Ports = this.platform.file.ports): Promise<void> {
+    this.options = options;
+    this.platform = await start(this.dataDir, this.database, this.options, ports, this.changes);
+    this.ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
+    await this.serviceIdentity('operator');
+  }
+
+  /** Stops the platform; {@link restart} goes on from there. */
+  async halt(): Promise<void> {
     await this.closeClients();
     await this.platform.stop();
-    this.platform = await start(this.dataDir, this.database, this.options);
+  }
+
+  get databaseUrl(): string {
+    return this.database.url;
   }
 
   /** Stops the platform for good. What is left of it is its database. */
@@ -227,7 +249,15 @@ export async function createManufacturer(name: string): Promise<Authority> {
   });
 }
 
-async function start(dataDir: string, database: TestDatabase, options: PlatformOptions): Promise<Platform> {
+type Ports = Partial<Platform['file']['ports']>;
+
+async function start(
+  dataDir: string,
+  database: TestDatabase,
+  options: PlatformOptions,
+  ports: Ports = {},
+  changes: Partial<PlatformConfig> = {},
+): Promise<Platform> {
   const zero = Object.fromEntries(
     [
       'HOME',
@@ -241,9 +271,15 @@ async function start(dataDir: string, database: TestDatabase, options: PlatformO
       'FEDERATION',
     ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
-  const config = loadConfig({ ...zero, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
+  const wanted = Object.fromEntries(
+    Object.entries(ports).map(([name, port]) => [
+      `MQTT2GO_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_PORT`,
+      String(port),
+    ]),
+  );
+  const config = loadConfig({ ...zero, ...wanted, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
-    config,
+    { ...config, ...changes },
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,
     options,
   );

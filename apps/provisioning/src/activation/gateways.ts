@@ -3,6 +3,7 @@ import { whileAsked } from '../settings.js';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import type { z } from 'zod';
+import { HomeStandings } from '../moving/home-standings.js';
 
 const capacity = 10_000;
 const rememberedMs = 30_000;
@@ -12,13 +13,17 @@ const rememberedMs = 30_000;
 export class Gateways {
   private readonly known = new Map<string, { readonly broker: string | undefined; readonly untilMs: number }>();
 
-  constructor(private readonly bus: Bus) {}
+  constructor(
+    private readonly bus: Bus,
+    private readonly standings: HomeStandings,
+  ) {}
 
   /**
    * The name of the home broker that the gateway is on, if it has one.
-   * @throws Mqtt2goError `unknown_home`; `unavailable`, `timeout`
+   * @throws Mqtt2goError `unknown_home`, `home_is_moving`, `home_has_moved`; `unavailable`, `timeout`
    */
   async check(homeId: string, gatewayId: string): Promise<string | undefined> {
+    this.standings.requireChangeable(homeId);
     const key = `${homeId}/${gatewayId}`;
     const nowMs = performance.now();
     const known = this.known.get(key);

@@ -2,7 +2,7 @@ import type { KeyMode } from '@mqtt2go/protocol';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { schema } from '../schema.js';
 
-/** What a manufacturer has told of a device. The activation code is not in it, only what recognises it. */
+/** What a manufacturer has told of a device. The activation code is not in it to be read, only what recognises it. */
 @Entity({ schema, name: 'factory_device' })
 export class FactoryDevice {
   @PrimaryColumn({ name: 'device_id', type: 'varchar', length: 64, primaryKeyConstraintName: 'factory_device_pk' })
@@ -14,6 +14,10 @@ export class FactoryDevice {
   /** HMAC-SHA-256 of device id and activation code. */
   @Column({ name: 'activation_code_hash', type: 'bytea' })
   activationCodeHash: Buffer;
+
+  /** The code itself, sealed, so that it can move with the device's home; null for a record from before it was kept. */
+  @Column({ name: 'activation_code_sealed', type: 'bytea', nullable: true })
+  activationCodeSealed: Buffer | null;
 
   @Column({ name: 'key_mode', type: 'varchar', length: 16 })
   keyMode: KeyMode;

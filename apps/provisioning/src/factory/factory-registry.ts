@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { auditRows, insertAudit } from '@mqtt2go/audit';
 import { currentCaller, type FactoryRecord, provisioning } from '@mqtt2go/messaging';
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, In } from 'typeorm';
 import { z } from 'zod';
 import { ActivationCodes } from './activation-codes.js';
 import { schema } from '../schema.js';
@@ -49,15 +49,42 @@ export class FactoryRegistry {
     return { imported, rejected };
   }
 
+  /** Records, codes in clear, of those devices whose code was kept. */
+  async tell(deviceIds: readonly string[]): Promise<FactoryRecord[]> {
+    const rows = await this.dataSource.getRepository(FactoryDevice).findBy({ deviceId: In([...deviceIds]) });
+    return rows.flatMap(({ deviceId, deviceType, keyMode, publicKey, activationCodeSealed }) =>
+      activationCodeSealed === null
+        ? []
+        : {
+            device_id: deviceId,
+            activation_code: this.codes.open(deviceId, activationCodeSealed),
+            device_type: deviceType,
+            key_mode: keyMode,
+            ...(publicKey === null ? {} : { public_key: publicKey }),
+          },
+    );
+  }
+
+  /** Adds records of devices that are not known here; those that are stay as they are. */
+  async add(records: readonly FactoryRecord[]): Promise<void> {
+    const known = await this.dataSource
+      .getRepository(FactoryDevice)
+      .findBy({ deviceId: In(records.map(({ device_id }) => device_id)) });
+    const unknown = records.filter(({ device_id }) => !known.some(({ deviceId }) => deviceId === device_id));
+    if (unknown.length > 0) await this.upsert(unknown);
+  }
+
   private async upsert(records: readonly FactoryRecord[]): Promise<void> {
     await this.dataSource.query(
       `WITH imported AS (
-       INSERT INTO factory_device AS stored (device_id, device_type, activation_code_hash, key_mode, public_key)
-       SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::bytea[], $4::varchar[], $5::text[])
+       INSERT INTO factory_device AS stored (device_id, device_type, activation_code_hash, key_mode, public_key,
+         activation_code_sealed)
+       SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::bytea[], $4::varchar[], $5::text[], $7::bytea[])
        ON CONFLICT (device_id) DO UPDATE SET
          device_type = excluded.device_type, activation_code_hash = excluded.activation_code_hash,
-         key_mode = excluded.key_mode, public_key = excluded.public_key
-       WHERE (stored.device_type, stored.activation_code_hash, stored.key_mode, stored.public_key)
+         key_mode = excluded.key_mode, public_key = excluded.public_key,
+         activation_code_sealed = excluded.activation_code_sealed
+       WHERE stored.activation_code_sealed IS NULL OR (stored.device_type, stored.activation_code_hash, stored.key_mode, stored.public_key)
          IS DISTINCT FROM (excluded.device_type, excluded.activation_code_hash, excluded.key_mode, excluded.public_key)
        RETURNING 1), audited AS (${insertAudit(schema, '$6', 'imported')})
        SELECT 1 FROM imported LIMIT 1`,
@@ -75,6 +102,7 @@ export class FactoryRegistry {
             details: { records: records.length },
           },
         ]),
+        records.map((record) => this.codes.seal(record.device_id, record.activation_code)),
       ],
     );
   }

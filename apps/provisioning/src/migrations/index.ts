@@ -3,6 +3,7 @@ import { outboxAgeMigration, outboxMigration } from '@mqtt2go/persistence';
 import { schema } from '../schema.js';
 import { OnboardingsFactory1767225600000 } from './1767225600000-onboardings-factory.js';
 import { ReplyBrokers1767484800000 } from './1767484800000-reply-brokers.js';
+import { MovingHomes1770163200000 } from './1770163200000-moving-homes.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   ReplyBrokers1767484800000,
   auditMigration(schema),
   outboxAgeMigration(schema),
+  MovingHomes1770163200000,
 ];

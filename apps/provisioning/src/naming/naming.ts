@@ -14,6 +14,7 @@ import { OnboardingMetrics } from '../onboarding/onboarding-metrics.js';
 import { OnboardingRepository } from '../onboarding/onboarding-repository.js';
 import { Onboardings } from '../onboarding/onboardings.js';
 import { whileAsked } from '../settings.js';
+import { HomeStandings } from '../moving/home-standings.js';
 
 /** Steps 11 and 12: the person has named the device. */
 @Injectable()
@@ -24,6 +25,7 @@ export class Naming {
     private readonly bus: Bus,
     private readonly metrics: OnboardingMetrics,
     private readonly clock: Clock,
+    private readonly standings: HomeStandings,
   ) {}
 
   /**
@@ -32,6 +34,7 @@ export class Naming {
    * unavailable, timeout
    */
   async name(message: RenameDevice): Promise<void> {
+    this.standings.requireChangeable(message.homeId);
     const onboarding = await this.find(message);
     await withOnboarding(onboarding.onboardingId, () =>
       this.metrics.measure('name', async () => {

@@ -19,6 +19,7 @@ export const uniqueIndexes = {
 @Index(uniqueIndexes.gateway, ['homeId', 'gatewayId'], { unique: true, where: openSql })
 @Index(uniqueIndexes.activationCode, ['activationCode'], { unique: true, where: 'activation_code IS NOT NULL' })
 @Index(uniqueIndexes.device, ['deviceId'], { unique: true, where: openSql })
+@Index('onboarding_home_idx', ['homeId', 'deviceId'], { where: presentSql })
 @Index('onboarding_device_idx', ['deviceId', 'sequence'])
 @Index('onboarding_deadline_idx', ['deadline'], { where: openSql })
 @Index('onboarding_owed_idx', ['leaseUntil'], { where: owedSql })

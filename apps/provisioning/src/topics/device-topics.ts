@@ -5,6 +5,8 @@ import { Injectable } from '@nestjs/common';
 import { OnboardingMetrics } from '../onboarding/onboarding-metrics.js';
 import { OnboardingRepository } from '../onboarding/onboarding-repository.js';
 import { Onboardings } from '../onboarding/onboardings.js';
+import { HomeStandings } from '../moving/home-standings.js';
+import { HomeReplies } from '../traffic/home-replies.js';
 
 /** Steps 9, 10 and 12: a device at its home's broker asks for its topics. */
 @Injectable()
@@ -13,10 +15,12 @@ export class DeviceTopicsDesk {
     private readonly onboardings: Onboardings,
     private readonly repository: OnboardingRepository,
     private readonly metrics: OnboardingMetrics,
+    private readonly standings: HomeStandings,
+    private readonly replies: HomeReplies,
   ) {}
 
   /**
-   * Has the controller asked for a name, or tells the device its topics; resolves when that is sent.
+   * Has the controller asked for a name, or tells the device its topics, or where its home has gone; resolves when that is sent.
    * @throws Mqtt2goError unknown_device, activation_expired, conflict; unavailable
    */
   async answer({ deviceId, reply }: GetDeviceTopics): Promise<void> {
@@ -24,6 +28,11 @@ export class DeviceTopicsDesk {
     const fresh = known?.certified !== true;
     const onboarding = fresh ? await this.read(deviceId) : known;
     if (!onboarding) throw new Mqtt2goError('unknown_device');
+    const moved = this.standings.redirectOf(onboarding.homeId);
+    if (moved !== undefined) {
+      const message = { kind: 'broker-moved', brokerHost: moved.host, brokerPort: moved.port } as const;
+      return this.replies.send([{ to: reply, message }]);
+    }
     await withOnboarding(onboarding.onboardingId, () =>
       this.metrics.measure('arrive', async () => {
         const { refusal, sent } = await this.onboardings.happen(
@@ -33,6 +42,7 @@ export class DeviceTopicsDesk {
         );
         await sent;
         if (refusal) throw refusal;
+        await this.standings.arrived(onboarding.homeId, deviceId);
       }),
     );
   }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { controllerActor } from '../onboarding/onboarding-audit.js';
 import { ProvisioningSettings } from '../settings.js';
 import { HomeReplies } from './home-replies.js';
+import { HomeStandings } from '../moving/home-standings.js';
 
 /** What says nothing about who asked: something of ours was not there. */
 const ownFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['internal', 'unavailable', 'timeout']);
@@ -15,6 +16,7 @@ export class Refusals {
     private readonly replies: HomeReplies,
     private readonly audit: AuditRefusals,
     private readonly settings: ProvisioningSettings,
+    private readonly standings: HomeStandings,
   ) {}
 
   async refuse(
@@ -29,6 +31,14 @@ export class Refusals {
     else log.info({ ...facts, reason: error.message }, 'a request on the home broker was refused');
     if (message !== undefined && !ownFaults.has(error.code)) this.note(error.code, message);
     if (!to) return;
+    const homeId = message !== undefined && 'homeId' in message ? message.homeId : undefined;
+    const moved = homeId === undefined ? undefined : this.standings.redirectOf(homeId);
+    // The controller follows; one that does not know the message reads the refusal.
+    if (moved !== undefined) {
+      await this.replies.send([
+        { to, message: { kind: 'broker-moved', brokerHost: moved.host, brokerPort: moved.port } },
+      ]);
+    }
     await this.replies.send([
       { to, message: { kind: 'command-refused', error, ...(command === undefined ? {} : { command }) } },
     ]);

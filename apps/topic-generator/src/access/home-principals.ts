@@ -1,5 +1,7 @@
 import type { ControllerPrincipal, DevicePrincipal, Principal, PrincipalKey } from '@mqtt2go/access';
+import { type StandingRule, standingRule } from '@mqtt2go/moving';
 import type { PrincipalSource } from '@mqtt2go/ports';
+import { homeStandingNames } from '@mqtt2go/protocol';
 import type { DataSource } from 'typeorm';
 import type { ControllerSecrets } from '../controllers/controller-secrets.js';
 
@@ -11,6 +13,7 @@ interface DeviceRow {
   readonly gateway_id: string;
   readonly device_type: string;
   readonly serial_numbers: string[] | null;
+  readonly has_moved: boolean;
 }
 
 interface ControllerRow {
@@ -22,21 +25,40 @@ interface ControllerRow {
   readonly password_salt: string;
   readonly password_hash: string;
   readonly password_sealed: Buffer | null;
+  readonly has_moved: boolean;
 }
 
+/** A standing of a home, as `serves` of libs/moving has them, in SQL. */
+const serving = (...kinds: StandingRule['serves'][]): string =>
+  `h.standing IN (${homeStandingNames
+    .filter((name) => kinds.includes(standingRule(name).serves))
+    .map((name) => `'${name}'`)
+    .join(', ')})`;
+
 const selectDevices = `
-  SELECT d.device_id, home_id, d.gateway_id, d.device_type,
+  SELECT d.device_id, home_id, d.gateway_id, d.device_type, ${serving('told', 'nobody')} AS has_moved,
     (SELECT array_agg(c.serial_number ORDER BY c.serial_number)
       FROM topic_generator.device_certificate c
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
   FROM topic_generator.device d JOIN topic_generator.home h USING (home_id)`;
 
+/** Through its gateway's bridge a home can be reached wherever its devices are. */
+const isBridged = `EXISTS (
+  SELECT FROM topic_generator.controller b WHERE b.home_id = h.home_id AND b.role = 'bridge')`;
+
 const selectControllers = `
-  SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed
+  SELECT username, home_id, gateway_id, role, password_iterations, password_salt, password_hash, password_sealed,
+    NOT ${serving('everybody')} AND NOT ${isBridged} AS has_moved
   FROM topic_generator.controller JOIN topic_generator.home h USING (home_id)`;
 
-/** A home that has not been placed yet is on the first broker. */
-const isHere = '($1 = h.broker OR $2 AND h.broker IS NULL)';
+/**
+ * A home that has not been placed yet is on the first broker. Of one that arrives for the first time nobody is let in, as
+ * there is nothing yet to be told.
+ */
+const isHere = `($1 = h.broker OR $2 AND h.broker IS NULL)
+  AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL)`;
+const mayBeReached = `($1 = h.broker OR $2 AND h.broker IS NULL)
+  AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL OR username = ANY(h.hosted))`;
 
 export interface HomePrincipalsOptions {
   /** The name of the home broker. */
@@ -80,7 +102,7 @@ export class HomePrincipals implements PrincipalSource {
   }
 
   private async devices(condition: string, parameters: unknown[]): Promise<DevicePrincipal[]> {
-    const rows = await this.read<DeviceRow>(selectDevices, condition, parameters);
+    const rows = await this.read<DeviceRow>(selectDevices, isHere, condition, parameters);
     return rows.map((row) => ({
       kind: 'device',
       id: row.device_id,
@@ -88,17 +110,23 @@ export class HomePrincipals implements PrincipalSource {
       gatewayId: row.gateway_id,
       deviceType: row.device_type,
       certificateSerials: row.serial_numbers ?? [],
+      ...(row.has_moved && { hasMoved: true }),
     }));
   }
 
-  private async read<Row>(select: string, condition: string, parameters: readonly unknown[]): Promise<Row[]> {
+  private async read<Row>(
+    select: string,
+    place: string,
+    condition: string,
+    parameters: readonly unknown[],
+  ): Promise<Row[]> {
     const { broker, isFirst } = this.options;
-    return this.dataSource.query(`${select} WHERE ${isHere} AND ${condition}`, [broker, isFirst, ...parameters]);
+    return this.dataSource.query(`${select} WHERE ${place} AND ${condition}`, [broker, isFirst, ...parameters]);
   }
 
   private async controllers(condition: string, parameters: unknown[]): Promise<ControllerPrincipal[]> {
     const { secrets } = this;
-    const rows = await this.read<ControllerRow>(selectControllers, condition, parameters);
+    const rows = await this.read<ControllerRow>(selectControllers, mayBeReached, condition, parameters);
     return rows.map((row) => ({
       kind: 'controller',
       id: row.username,
@@ -112,6 +140,7 @@ export class HomePrincipals implements PrincipalSource {
         hash: row.password_hash,
       },
       ...(secrets && row.password_sealed && { secret: secrets.open(row.username, row.password_sealed) }),
+      ...(row.has_moved && { hasMoved: true }),
     }));
   }
 }

@@ -45,7 +45,7 @@ export class Controllers {
    * Makes a controller, or gives the one of this name a new role and password (its sessions are closed).
    * Home and gateway exist from then on.
    * @throws Mqtt2goError `conflict` if the name is taken at another gateway of the home, or is one of a bridge's;
-   * `unavailable` without the broker
+   * `home_is_moving`, `home_has_moved`; `unavailable` without the broker
    */
   async create(request: ControllerRequest): Promise<NewController> {
     if (request.username?.startsWith(bridgePrefix) === true) {
@@ -56,9 +56,10 @@ export class Controllers {
 
   /**
    * The account by which a home's gateway connects its broker with the home's here; made if there is none. Same errors as
-   * {@link create}.
+   * {@link create}, and `conflict` while the home lives here: its gateway has nothing to say then.
    */
   async openBridge(homeId: string, gatewayId: string): Promise<Omit<NewController, 'webSocketUrl'>> {
+    if (await this.homes.livesHere(homeId)) throw new Mqtt2goError('conflict', 'The home is in the cloud itself.');
     const name = bridgeName(homeId, gatewayId);
     const username = controllerUsername(name, homeId);
     const [stored] = await this.dataSource.query<{ sealed: Buffer | null }[]>(
@@ -105,6 +106,8 @@ export class Controllers {
     const password = createPassword();
     const { iterations, salt, hash } = await hashPassword(password);
     await this.dataSource.transaction(async (manager) => {
+      // A bridge is no part of the home: it reaches the home that is elsewhere.
+      if (role !== 'bridge') await this.homes.requireChangeable(manager, homeId);
       await this.homes.ensureGateway(manager, homeId, gatewayId);
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (

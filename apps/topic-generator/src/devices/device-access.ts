@@ -46,13 +46,14 @@ export class DeviceAccess {
    * Lets a device come with the certificate after one that it has. It belongs to the same onboarding, so that it goes
    * when that one goes.
    * @throws Mqtt2goError `unknown_device`; `unknown_certificate` if the earlier one was never admitted;
-   * `certificate_revoked` if either was dropped; `unavailable` without the broker
+   * `certificate_revoked` if either was dropped; `home_is_moving`, `home_has_moved`; `unavailable` without the broker
    */
   async acceptCertificate(renewal: Renewal): Promise<void> {
     const { deviceId, renewedFrom, serialNumber } = renewal;
-    await this.changeDevice(deviceId, async (records) => {
+    await this.changeDevice(deviceId, async (records, manager) => {
       const device = await records.lock(deviceId);
       if (device === undefined) throw new Mqtt2goError('unknown_device');
+      await this.homes.requireChangeable(manager, device.homeId);
       await records.addRenewal(renewal);
       const standing = await records.standing(deviceId, serialNumber);
       if (standing === 'admitted') return device.homeId;
@@ -166,6 +167,7 @@ export class DeviceAccess {
       const records = new DeviceRecords(manager);
       const before = await records.lock(deviceId);
       if (before === undefined) throw new Mqtt2goError('unknown_device');
+      await this.homes.requireChangeable(manager, before.homeId);
       const pending = before.pendingOnboardingId;
       const admission = pending === null ? undefined : await records.admissionOf(deviceId, pending);
       const completed = admission === undefined ? null : pending;

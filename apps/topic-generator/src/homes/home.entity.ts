@@ -1,3 +1,4 @@
+import type { HomeStandingName } from '@mqtt2go/protocol';
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { schema } from '../schema.js';
 
@@ -7,7 +8,25 @@ export class Home {
   @PrimaryColumn({ name: 'home_id', type: 'varchar', length: 64, primaryKeyConstraintName: 'home_pk' })
   homeId: string;
 
-  /** The name of the home broker that it is placed on, for good; null until it is placed: then it is on the first. */
+  /** The name of the home broker that it is placed on, for as long as it is here; null until it is placed: then it is on the first. */
   @Column({ name: 'broker', type: 'varchar', length: 64, nullable: true })
   broker: string | null;
+
+  @Column({ name: 'standing', type: 'varchar', length: 16, default: 'here' })
+  standing: HomeStandingName;
+
+  /** The move that has brought it to its standing. */
+  @Column({ name: 'move_id', type: 'uuid', nullable: true })
+  moveId: string | null;
+
+  /** Where its broker is by now, if it has moved away. */
+  @Column({ name: 'moved_to_host', type: 'varchar', length: 253, nullable: true })
+  movedToHost: string | null;
+
+  @Column({ name: 'moved_to_port', type: 'integer', nullable: true })
+  movedToPort: number | null;
+
+  /** User names that were here before the home itself came: of those who reach it through its gateway's bridge. */
+  @Column({ name: 'hosted', type: 'varchar', length: 129, array: true, default: () => "'{}'" })
+  hosted: string[];
 }

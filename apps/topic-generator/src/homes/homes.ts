@@ -1,13 +1,18 @@
 import { auditRow, auditRows, callerActor, insertAudit, insertAuditEach } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
-import { Mqtt2goError } from '@mqtt2go/protocol';
+import { requireChangeable } from '@mqtt2go/moving';
+import { type HomeStandingName, Mqtt2goError } from '@mqtt2go/protocol';
 import type { DataSource, EntityManager } from 'typeorm';
 import { schema } from '../schema.js';
 
 /** Of advisory locks: one home is placed at a time, whichever process does it. */
 const placementLock = 0x686f6d65;
-/** Homes whose broker is remembered; it never changes. */
+/** Homes whose broker is remembered; it never changes while they are here. */
 const capacity = 10_000;
+
+/** Of a row `h` of home: a home that is only reached through its gateway's bridge has no devices here, or has left. */
+const livesHere = `(h.standing IN ('here', 'leaving', 'prepared') AND EXISTS (
+  SELECT FROM topic_generator.device d WHERE d.home_id = h.home_id AND d.named_onboarding_id IS NOT NULL))`;
 
 export interface HomesOptions {
   /** The home brokers' names, one at least. */
@@ -48,7 +53,7 @@ export class Homes {
   /** The name of the broker that the home is on, if the home has this gateway; and whether that is bridged to it. */
   async findGateway(homeId: string, gatewayId: string): Promise<{ broker: string; isBridged: boolean } | undefined> {
     const [row] = await this.dataSource.query<{ broker: string; isBridged: boolean }[]>(
-      `SELECT coalesce(h.broker, $3) AS broker, EXISTS (
+      `SELECT coalesce(h.broker, $3) AS broker, NOT ${livesHere} AND EXISTS (
          SELECT 1 FROM topic_generator.controller c
          WHERE c.home_id = g.home_id AND c.gateway_id = g.gateway_id AND c.role = 'bridge'
        ) AS "isBridged"
@@ -73,10 +78,41 @@ export class Homes {
     return row.broker;
   }
 
-  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
-  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
+  /** Whether the home's devices are served here, and not by its gateway. */
+  async livesHere(homeId: string): Promise<boolean> {
+    const rows = await this.dataSource.query<unknown[]>(
+      `SELECT 1 FROM topic_generator.home h WHERE home_id = $1 AND ${livesHere}`,
+      [homeId],
+    );
+    return rows.length > 0;
+  }
+
+  /** The home is gone, and may be placed elsewhere when it comes again. */
+  forget(homeId: string): void {
+    this.known.delete(homeId);
+  }
+
+  /**
+   * Lets no move begin until the transaction of `manager` ends.
+   * @throws Mqtt2goError `home_is_moving`, `home_has_moved`; an unknown home is fine
+   */
+  async requireChangeable(manager: EntityManager, homeId: string): Promise<void> {
+    const [home] = await manager.query<{ standing: HomeStandingName }[]>(
+      'SELECT standing FROM topic_generator.home WHERE home_id = $1 FOR SHARE',
+      [homeId],
+    );
+    if (home !== undefined) requireChangeable(home.standing);
+  }
+
+  /** Makes a home unless it is there, on the broker with the fewest. */
+  async ensureHome(manager: EntityManager, homeId: string): Promise<void> {
     const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
     if (there.length === 0) await this.place(manager, homeId);
+  }
+
+  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
+  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
+    await this.ensureHome(manager, homeId);
     const actor = callerActor(currentCaller(), 'operator');
     await manager.query(
       `WITH made AS (

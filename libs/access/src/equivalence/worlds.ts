@@ -54,6 +54,11 @@ const deviceType = fc.oneof(
   { weight: 1, arbitrary: fc.stringMatching(/^[a-z0-9_]{1,64}$/) },
 );
 
+const hasMoved = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(undefined) },
+  { weight: 1, arbitrary: fc.constant(true as const) },
+);
+
 const device: fc.Arbitrary<DevicePrincipal> = fc.record({
   kind: fc.constant('device'),
   id: anyId,
@@ -61,6 +66,7 @@ const device: fc.Arbitrary<DevicePrincipal> = fc.record({
   gatewayId,
   deviceType,
   certificateSerials: fc.constant([worldSerial]),
+  hasMoved,
 });
 
 const controller: fc.Arbitrary<ControllerPrincipal> = fc
@@ -69,6 +75,7 @@ const controller: fc.Arbitrary<ControllerPrincipal> = fc
     homeId,
     gatewayId,
     role: fc.constantFrom('administrator', 'family_member', 'guest', 'bridge'),
+    hasMoved,
   })
   .map(({ name, ...rest }) => ({
     kind: 'controller',

@@ -57,6 +57,8 @@ class Adding {
   /** Another controller has asked for another device meanwhile, so that a refusal may be meant for it. */
   #interfered = false;
   #over = false;
+  /** The home has gone to another broker, and so does this controller. */
+  #moving: Promise<void> | undefined;
 
   constructor(deps: AddingDeps, request: AddDeviceRequest) {
     this.#deps = deps;
@@ -156,6 +158,9 @@ class Adding {
       case 'renamed':
         if (this.#naming !== undefined) this.#done();
         return;
+      case 'moved':
+        this.#follow(report.host, report.port);
+        return;
       case 'refused':
         this.#refused(report.command, report.error);
     }
@@ -209,7 +214,18 @@ class Adding {
     }
   }
 
+  /** It is said again there. */
+  #follow(host: string, port: number): void {
+    this.#moving ??= this.#deps.connection
+      .moveTo(host, port)
+      .catch((error: unknown) => this.#reject(error))
+      .finally(() => {
+        this.#moving = undefined;
+      });
+  }
+
   #refused(command: string, error: Mqtt2goError): void {
+    if (error.code === 'home_has_moved' && this.#moving !== undefined) return;
     const mine = command === (this.#naming === undefined ? 'activate_device' : 'rename_device');
     if (!mine || (this.#interfered && this.#progressed && command === 'activate_device')) return;
     if (passing.has(error.code)) {

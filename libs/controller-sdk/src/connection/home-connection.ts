@@ -1,4 +1,5 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
+import pRetry from 'p-retry';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { connectionError } from './connection-error.js';
 import { forgetUnacknowledged } from './forget-unacknowledged.js';
@@ -12,6 +13,8 @@ export interface HomeConnectionOptions {
   readonly ca?: string;
   /** The first wait before coming again after a lost connection; it doubles up to a minute. */
   readonly reconnectMs?: number;
+  /** Called when the home has moved to another broker, whose URL is to be used from then on. */
+  readonly onMoved?: (url: string) => void;
   /** Another way to the broker than `url`, for tests and tunnels. */
   readonly open?: (options: IClientOptions) => MqttClient;
 }
@@ -22,7 +25,7 @@ const longestReconnectMs = 60_000;
 
 /** A connection to the home's broker that comes back by itself, with its subscriptions. */
 export class HomeConnection {
-  readonly #options: HomeConnectionOptions;
+  #options: HomeConnectionOptions;
   readonly #listeners = new Set<Listener>();
   readonly #reconnected = new Set<() => void>();
   readonly #subscriptions = new Map<string, { wanted: number; readonly ready: Promise<void> }>();
@@ -46,6 +49,32 @@ export class HomeConnection {
       throw error;
     });
     return this.#connecting;
+  }
+
+  /**
+   * Goes to another broker with the same user, and takes its subscriptions along. Until it is there it tries again as after a
+   * lost connection. A web app stays: it is told of no broker for it.
+   */
+  async moveTo(host: string, port: number): Promise<void> {
+    const { protocol } = new URL(this.#options.url);
+    const url = `${protocol}//${host.includes(':') ? `[${host}]` : host}:${port}`;
+    if (!protocol.startsWith('mqtt') || url === this.#options.url) return;
+    const former = this.#client;
+    this.#options = { ...this.#options, url };
+    this.#client = undefined;
+    this.#connecting = undefined;
+    former?.end(true);
+    const { reconnectMs = 1_000 } = this.#options;
+    await pRetry(() => this.connect(), {
+      retries: Number.POSITIVE_INFINITY,
+      minTimeout: reconnectMs,
+      maxTimeout: longestReconnectMs,
+      randomize: true,
+      shouldRetry: ({ error }) =>
+        this.#options.url === url && error instanceof Mqtt2goError && error.code === 'unavailable',
+    });
+    if (this.#client !== undefined) await this.#comeBack(this.#client);
+    this.#options.onMoved?.(url);
   }
 
   #connect(): Promise<void> {

@@ -24,6 +24,7 @@ const device = z.object({
     .array(z.string().regex(/^[0-9A-Fa-f]{1,64}$/))
     .max(64)
     .readonly(),
+  hasMoved: z.literal(true).optional(),
 }) satisfies z.ZodType<DevicePrincipal>;
 
 /** User names from before they had their home in them are identifiers. */
@@ -43,6 +44,7 @@ const controller = z.object({
     salt: z.base64().max(1024),
     hash: z.base64().min(24).max(1024),
   }),
+  hasMoved: z.literal(true).optional(),
 }) satisfies z.ZodType<ControllerPrincipal>;
 
 const activation = z.object({

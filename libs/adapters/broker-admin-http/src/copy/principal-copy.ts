@@ -112,6 +112,11 @@ export function namesOf(principal: KnownPrincipal): string[] {
 /** Brokers remember what they were allowed as long as a session lives, so that fewer rights mean its end. */
 function endedBy(before: KnownPrincipal, after: KnownPrincipal): EndedSessions[] {
   const isMoved = before.homeId !== after.homeId || before.gatewayId !== after.gatewayId;
+  // What the broker has kept for a device of a home that moves away is still for it.
+  if (before.hasMoved !== after.hasMoved && !isMoved) {
+    const names = [...new Set([...namesOf(before), ...namesOf(after)])];
+    return [{ key: after, names, forgets: after.hasMoved !== true }];
+  }
   if (before.kind === 'device' && after.kind === 'device') {
     if (isMoved || before.deviceType !== after.deviceType) {
       return [{ key: after, names: [...new Set([...namesOf(before), ...namesOf(after)])], forgets: true }];

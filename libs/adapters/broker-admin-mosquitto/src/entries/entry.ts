@@ -85,8 +85,8 @@ export function readExpiry(text: string): number | undefined {
 export const ownRoleOf = (deviceId: string): string => `activation/${deviceId}`;
 
 function deviceEntry(device: DevicePrincipal): Entry | undefined {
-  const { homeId, gatewayId, deviceType, certificateSerials } = device;
-  const roles = deviceRoles(homeId, gatewayId, deviceType);
+  const { certificateSerials } = device;
+  const roles = deviceRoles(device);
   if (certificateSerials.length === 0 || roles === undefined) return undefined;
   return {
     key: { kind: 'device', id: device.id },
@@ -102,29 +102,31 @@ function deviceEntry(device: DevicePrincipal): Entry | undefined {
 const rolesOfDevices = new Map<string, readonly RoleEntry[] | undefined>();
 const maxRemembered = 4_096;
 
-function deviceRoles(homeId: string, gatewayId: string, deviceType: string): readonly RoleEntry[] | undefined {
-  const rolename = `device/${homeId}/${gatewayId}/${deviceType}`;
+type DeviceKind = Pick<DevicePrincipal, 'homeId' | 'gatewayId' | 'deviceType' | 'hasMoved'>;
+
+function deviceRoles(kind: DeviceKind): readonly RoleEntry[] | undefined {
+  const { homeId, gatewayId, deviceType, hasMoved } = kind;
+  const rolename = `${hasMoved === true ? movedPrefix : ''}device/${homeId}/${gatewayId}/${deviceType}`;
   if (!rolesOfDevices.has(rolename)) {
     if (rolesOfDevices.size >= maxRemembered) rolesOfDevices.clear();
-    rolesOfDevices.set(rolename, compileDeviceRoles(rolename, homeId, gatewayId, deviceType));
+    rolesOfDevices.set(rolename, compileDeviceRoles(rolename, kind));
   }
   return rolesOfDevices.get(rolename);
 }
+
+/** Roles of a home that has moved: another name, so that a home that comes back has others again. */
+const movedPrefix = 'moved/';
 
 /**
  * Roles that all devices of one kind in a home share: `%u` stands for the device's id, which is its user name. What
  * begins with the id is the same for every device, so that it is in a role of its own.
  */
-function compileDeviceRoles(
-  rolename: string,
-  homeId: string,
-  gatewayId: string,
-  deviceType: string,
-): readonly RoleEntry[] | undefined {
+function compileDeviceRoles(rolename: string, kind: DeviceKind): readonly RoleEntry[] | undefined {
+  const { homeId, gatewayId, deviceType } = kind;
   // Any id that is not one of the others, so that each level tells what it stands for.
   let id = 'x';
   while ([homeId, gatewayId, deviceType].includes(id)) id += 'x';
-  const grants = grantsOf({ kind: 'device', id, homeId, gatewayId, deviceType, certificateSerials: [] }, 'home');
+  const grants = grantsOf({ kind: 'device', id, ...kind, certificateSerials: [] }, 'home');
   if (grants.publish.length === 0) return undefined;
   const substituted = mapGrants(grants, (filter) =>
     filter
@@ -140,7 +142,7 @@ function compileDeviceRoles(
 }
 
 function controllerEntry(controller: ControllerPrincipal): Entry | undefined {
-  const { id, homeId, gatewayId, role, password, secret } = controller;
+  const { id, homeId, gatewayId, role, password, secret, hasMoved } = controller;
   const acls = aclsOf(grantsOf(controller, 'home'));
   if (acls.length === 0) return undefined;
   return {
@@ -148,7 +150,13 @@ function controllerEntry(controller: ControllerPrincipal): Entry | undefined {
     username: id,
     // Its listeners force it to that.
     clientid: id,
-    roles: [{ rolename: `controller/${homeId}/${gatewayId}/${role}`, acls, isOwn: false }],
+    roles: [
+      {
+        rolename: `${hasMoved === true ? movedPrefix : ''}controller/${homeId}/${gatewayId}/${role}`,
+        acls,
+        isOwn: false,
+      },
+    ],
     identity: `controller:${tag(`${password.iterations} ${password.salt} ${password.hash}`)}`,
     serials: [],
     password,

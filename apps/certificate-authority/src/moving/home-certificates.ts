@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import type { HomeCertificate } from '@mqtt2go/messaging';
+import { homeOfAuthority, joinPem, publicKeyHash, readCertificate, splitPem, toPem, verifyChain } from '@mqtt2go/pki';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { Authorities } from '../authority/authorities.js';
+import { withOwnKey } from '../certificates/device-keys.js';
+
+interface Row extends Omit<HomeCertificate, 'certificate' | 'issuerChain'> {
+  readonly certificate: Buffer;
+  readonly chain: string | null;
+}
+
+interface Checked {
+  readonly record: HomeCertificate;
+  readonly der: Buffer;
+  readonly publicKeyHash: Buffer;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Null where this platform has issued it. */
+  readonly issuerHash: Buffer | null;
+}
+
+/** The certificates of a home that moves: what is needed to renew and to revoke them on the other side. */
+@Injectable()
+export class HomeCertificates {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly authorities: Authorities,
+  ) {}
+
+  async of(deviceIds: readonly string[]): Promise<HomeCertificate[]> {
+    const own = joinPem(this.authorities.issuing.chain);
+    const rows = await this.dataSource.query<Row[]>(select, [deviceIds]);
+    return rows.map(({ certificate, chain, ...row }) => ({
+      ...row,
+      certificate: certificate.toString('base64'),
+      issuerChain: chain ?? own,
+    }));
+  }
+
+  /**
+   * Takes in certificates of a home's devices. One that is revoked on either side is revoked.
+   * @throws Mqtt2goError `certificate_not_accepted`, `csr_key_mismatch`
+   */
+  async take(homeId: string, records: readonly HomeCertificate[]): Promise<void> {
+    const checked = records.map((record) => this.check(homeId, record));
+    await withOwnKey(() => this.dataSource.transaction((manager) => this.store(manager, checked)));
+  }
+
+  private check(homeId: string, record: HomeCertificate): Checked {
+    const refuse = (why: string): never => {
+      throw new Mqtt2goError('certificate_not_accepted', `${record.deviceId}, ${record.serialNumber}: ${why}.`);
+    };
+    const der = Buffer.from(record.certificate, 'base64');
+    const details = readCertificate(der);
+    if (details.commonName !== record.deviceId || details.serialNumber !== record.serialNumber) {
+      refuse('the certificate is another one');
+    }
+    const chain = splitPem(record.issuerChain).map(({ pem }) => pem);
+    const own = joinPem(this.authorities.issuing.chain);
+    const verdict = verifyChain({
+      certificate: toPem('CERTIFICATE', der),
+      chain,
+      trustAnchors: [this.authorities.root.certificate],
+      // One that has ended belongs to the device's history all the same.
+      nowMs: undefined,
+      purpose: 'client',
+    });
+    if (!verdict.valid) refuse(`it does not chain to the root that is trusted here (${verdict.reason})`);
+    const [issuer] = chain;
+    const confinedTo = issuer === undefined ? undefined : homeOfAuthority(issuer);
+    if (confinedTo !== undefined && confinedTo !== homeId) refuse('its CA is confined to another home');
+    return {
+      record,
+      der,
+      publicKeyHash: publicKeyHash(details.publicKey),
+      notBefore: new Date(details.notBeforeMs),
+      notAfter: new Date(details.notAfterMs),
+      issuerHash: record.issuerChain === own ? null : createHash('sha256').update(record.issuerChain).digest(),
+    };
+  }
+
+  private async store(manager: EntityManager, checked: readonly Checked[]): Promise<void> {
+    for (const { issuerHash, record } of checked) {
+      if (issuerHash !== null) await manager.query(addIssuer, [issuerHash, record.issuerChain]);
+    }
+    for (const { record, der, publicKeyHash: hash, notBefore, notAfter, issuerHash } of checked) {
+      await manager.query(addKey, [hash, record.deviceId]);
+      await manager.query(upsert, [
+        record.serialNumber,
+        record.deviceId,
+        hash,
+        der,
+        notBefore,
+        notAfter,
+        record.renewedFrom,
+        record.revokedAt,
+        record.revocationReason,
+        issuerHash,
+      ]);
+    }
+    if (checked.some(({ record }) => record.revokedAt !== null)) {
+      await manager.query(`UPDATE published_list SET revocations = revocations + 1 WHERE authority = 'issuing'`);
+    }
+  }
+}
+
+const select = `
+  SELECT c.serial_number AS "serialNumber", c.device_id AS "deviceId", c.certificate, i.chain,
+    c.renewed_from AS "renewedFrom", c.revocation_reason AS "revocationReason",
+    to_char(c.revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "revokedAt"
+  FROM device_certificate c LEFT JOIN foreign_issuer i USING (issuer_hash)
+  WHERE c.device_id = ANY($1::varchar[]) ORDER BY c.device_id COLLATE "C", c.serial_number`;
+
+const addIssuer = 'INSERT INTO foreign_issuer (issuer_hash, chain) VALUES ($1, $2) ON CONFLICT DO NOTHING';
+const addKey = `
+  INSERT INTO device_key (public_key_hash, device_id) VALUES ($1, $2) ON CONFLICT (public_key_hash) DO NOTHING`;
+
+const upsert = `
+  INSERT INTO device_certificate AS c (serial_number, device_id, public_key_hash, certificate, not_before, not_after,
+    renewed_from, revoked_at, revocation_reason, issuer_hash)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8::timestamptz, $9, $10)
+  ON CONFLICT (serial_number) DO UPDATE
+    SET revoked_at = coalesce(c.revoked_at, excluded.revoked_at),
+      revocation_reason = CASE WHEN c.revoked_at IS NULL THEN excluded.revocation_reason ELSE c.revocation_reason END`;

@@ -1,0 +1,314 @@
+import { randomUUID } from 'node:crypto';
+import { type AuditEntry, callerActor } from '@mqtt2go/audit';
+import { currentCaller } from '@mqtt2go/messaging';
+import { type MoveEventName, moveRule, nextMoveState } from '@mqtt2go/moving';
+import { Clock } from '@mqtt2go/ports';
+import { type ErrorCode, type MoveStateName, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { admit, awaitedOf, checkBothSides, copy, freeze, handOver, relocate, type Sides } from './move-steps.js';
+import { type Move, MovesRepository, type Progress } from './moves-repository.js';
+import type { Side } from './side.js';
+
+export class MoverSettings {
+  constructor(
+    /** The home of this gateway. */
+    readonly homeId: string,
+    readonly own: Side,
+    readonly cloud: Side,
+    readonly log: Logger,
+    /** Called after each state of a move was stored, before anything further is done. */
+    readonly onMoved: (state: MoveStateName, moveId: string) => Promise<void> | void = () => undefined,
+    readonly times: Partial<MoverTimes> = {},
+  ) {}
+}
+
+export interface MoverTimes {
+  /** From the request to the point of no return. */
+  readonly deadlineMs: number;
+  /** How long devices are waited for before the old broker is shut to them. */
+  readonly tellingMs: number;
+  /** Between two groups of devices that are told. */
+  readonly betweenBatchesMs: number;
+  /** Devices that are on their way at a time; 100 at most. */
+  readonly batchSize: number;
+}
+
+const usualTimes: MoverTimes = { deadlineMs: 10 * 60_000, tellingMs: 5 * 60_000, betweenBatchesMs: 50, batchSize: 32 };
+const pollMs = 200;
+const firstRetryMs = 250;
+const longestRetryMs = 5_000;
+/** Devices that were told and have not come are told once more after this. */
+const tellAgainMs = 15_000;
+
+/** What says nothing about the home: one side does not answer just now. */
+const transient: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unavailable', 'timeout', 'internal']);
+
+/**
+ * Moves the gateway's home to the cloud and back. The gateway decides, whichever way the home goes, for it can reach the
+ * cloud and not the other way round. Each state is stored before the next thing is done; a process that is killed anywhere is
+ * followed by one that goes on there, and every step can be done twice.
+ */
+@Injectable()
+export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly driving = new Map<string, Promise<void>>();
+  private readonly ending = new AbortController();
+  private readonly times: MoverTimes;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly repository: MovesRepository,
+    private readonly clock: Clock,
+    private readonly settings: MoverSettings,
+  ) {
+    this.times = { ...usualTimes, ...settings.times };
+  }
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => this.resume(), 1_000);
+    this.resume();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.timer);
+    this.ending.abort();
+    await Promise.all(this.driving.values());
+  }
+
+  /**
+   * Begins a move, or answers the one that is under way there.
+   * @throws Mqtt2goError `unknown_home`, `home_is_moving`, `conflict`; `unavailable` without the own services
+   */
+  async start(homeId: string | undefined, to: 'remote' | 'local'): Promise<Move> {
+    const own = this.require(homeId);
+    const open = await this.repository.newest(own);
+    if (open !== undefined && moveRule(open.state).open) {
+      if (open.to === to) return open;
+      throw new Mqtt2goError('home_is_moving', `The home is moving to ${open.to}; wait until it has arrived.`);
+    }
+    const { standing, devices } = await this.settings.own.standing({ homeId: own });
+    const isHere = standing === 'here';
+    if (isHere === (to === 'local')) {
+      throw new Mqtt2goError(
+        'conflict',
+        isHere ? 'The home is at its gateway already.' : 'The home is not at its gateway.',
+      );
+    }
+    const nowMs = this.clock.now();
+    const move: Move = {
+      moveId: randomUUID(),
+      homeId: own,
+      to,
+      state: 'requested',
+      reason: null,
+      detail: null,
+      devices,
+      copied: 0,
+      awaited: 0,
+      brokerHost: null,
+      brokerPort: null,
+      requestedAt: new Date(nowMs),
+      deadline: new Date(nowMs + this.times.deadlineMs),
+      changedAt: new Date(nowMs),
+    };
+    if (!(await this.repository.add(move, this.entry(move)))) return this.start(homeId, to);
+    await this.settings.onMoved(move.state, move.moveId);
+    this.drive(move);
+    return move;
+  }
+
+  /** @throws Mqtt2goError `unknown_home` for another home than the gateway's */
+  async view(homeId: string | undefined): Promise<{ homeId: string; move: Move | undefined }> {
+    const own = this.require(homeId);
+    return { homeId: own, move: await this.repository.newest(own) };
+  }
+
+  get own(): Side {
+    return this.settings.own;
+  }
+
+  private require(homeId: string | undefined): string {
+    if (homeId !== undefined && homeId !== this.settings.homeId) {
+      throw new Mqtt2goError('unknown_home', `This is the gateway of the home ${this.settings.homeId}.`);
+    }
+    return this.settings.homeId;
+  }
+
+  private resume(): void {
+    this.repository
+      .open()
+      .then((moves) => {
+        for (const move of moves) this.drive(move);
+      })
+      .catch((error: unknown) => this.settings.log.warn({ err: error }, 'moves could not be looked for; trying again'));
+  }
+
+  private drive(move: Move): void {
+    if (this.driving.has(move.moveId) || this.ending.signal.aborted) return;
+    const driven = this.follow(move)
+      .catch((error: unknown) => this.settings.log.error({ err: error, moveId: move.moveId }, 'a move stands still'))
+      .finally(() => this.driving.delete(move.moveId));
+    this.driving.set(move.moveId, driven);
+  }
+
+  /** From state to state until the move has ended, or the process. */
+  private async follow(from: Move): Promise<void> {
+    let move = from;
+    let attempts = 0;
+    while (moveRule(move.state).open && !this.ending.signal.aborted) {
+      try {
+        const { event, progress } = await this.work(move);
+        move = await this.store(move, event, progress);
+        attempts = 0;
+      } catch (cause) {
+        if (this.ending.signal.aborted) return;
+        const error = toMqtt2goError(cause);
+        if (error.code === 'internal')
+          this.settings.log.error({ err: cause, state: move.state }, 'a step of a move failed');
+        if (this.givesUp(move, error)) {
+          move = await this.store(move, 'fail', { reason: error.code, detail: error.message });
+          attempts = 0;
+          continue;
+        }
+        await this.repository.note(move, { reason: error.code, detail: error.message });
+        attempts += 1;
+        await this.pause(Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(attempts, 8)));
+      }
+    }
+  }
+
+  /** What is refused for good, or has no time left, is undone, as long as it can be. */
+  private givesUp(move: Move, error: Mqtt2goError): boolean {
+    if (!moveRule(move.state).canFail) return false;
+    return !transient.has(error.code) || this.clock.now() >= move.deadline.getTime();
+  }
+
+  private async work(move: Move): Promise<{ event: MoveEventName; progress?: Progress }> {
+    const sides = this.sidesOf(move);
+    if (moveRule(move.state).canFail && this.clock.now() >= move.deadline.getTime()) {
+      throw new Mqtt2goError('timeout', `The move was not ready in time. ${move.detail ?? ''}`.trim());
+    }
+    switch (move.state) {
+      case 'requested':
+        return { event: 'checked', progress: await checkBothSides(move, sides) };
+      case 'freezing':
+        await freeze(move, sides);
+        return { event: 'frozen' };
+      case 'copying': {
+        const copied = await copy(move, sides, (records) => this.repository.note(move, { copied: records }));
+        return { event: 'copied', progress: { copied } };
+      }
+      case 'admitting':
+        return { event: (await admit(move, sides)) ? 'admitted' : 'changed' };
+      case 'handing-over':
+        return { event: 'handed-over', progress: await handOver(move, sides) };
+      case 'telling':
+        return { event: 'told', progress: { awaited: await this.tell(move, sides) } };
+      case 'rolling-back':
+        await sides.source.step({ homeId: move.homeId, moveId: move.moveId, step: 'thaw' });
+        await sides.target.step({ homeId: move.homeId, moveId: move.moveId, step: 'discard' });
+        return { event: 'undone', progress: { reason: move.reason, detail: move.detail } };
+      case 'moved':
+      case 'rolled-back':
+        throw new Error(`nothing is to be done for a move that is ${move.state}`);
+    }
+  }
+
+  /** Tells the devices, takes over what they still say, and shuts the old broker. @returns how many have not come */
+  private async tell(move: Move, sides: Sides): Promise<number> {
+    const { homeId, moveId } = move;
+    const { source, target } = sides;
+    const step = { homeId, moveId };
+    await relocate(move, sides, this.clock.now());
+    await source.redirect({ ...step, deviceIds: [] });
+    const toldAtMs = new Map<string, number[]>();
+    const untilMs = move.changedAt.getTime() + this.times.tellingMs;
+    let taken = 0;
+    let awaited = await awaitedOf(homeId, target);
+    while (awaited.length > 0 && this.clock.now() < untilMs) {
+      const nowMs = this.clock.now();
+      // Each is away from its old broker as long as the new one has others to greet: not too many at once.
+      const onTheirWay = awaited.filter((deviceId) => isOnItsWay(toldAtMs.get(deviceId), nowMs)).length;
+      const due = awaited
+        .filter((deviceId) => isDue(toldAtMs.get(deviceId), nowMs))
+        .slice(0, Math.max(0, this.times.batchSize - onTheirWay));
+      if (due.length > 0) await source.redirect({ ...step, deviceIds: due });
+      for (const deviceId of due) toldAtMs.set(deviceId, [...(toldAtMs.get(deviceId) ?? []), nowMs]);
+      taken = await this.passOn(move, sides, taken);
+      await this.pause(due.length > 0 ? this.times.betweenBatchesMs : pollMs);
+      awaited = await awaitedOf(homeId, target);
+      await this.repository.note(move, { awaited: awaited.length });
+    }
+    await source.step({ ...step, step: 'release' });
+    await this.passOn(move, sides, taken);
+    return awaited.length;
+  }
+
+  /** @returns the number of the last message that the target has */
+  private async passOn({ homeId, moveId }: Move, { source, target }: Sides, before: number): Promise<number> {
+    let taken = before;
+    for (;;) {
+      const { messages } = await source.takeRelayed({ homeId, moveId, taken });
+      const last = messages.at(-1);
+      if (last === undefined) return taken;
+      await target.deliver({
+        homeId,
+        moveId,
+        messages: messages.map(({ topic, payload }) => ({ topic, payload })),
+      });
+      taken = last.number;
+    }
+  }
+
+  private sidesOf({ to }: Move): Sides {
+    const { own, cloud } = this.settings;
+    return to === 'remote' ? { source: own, target: cloud, cloud } : { source: cloud, target: own, cloud };
+  }
+
+  private async store(move: Move, event: MoveEventName, progress: Progress = {}): Promise<Move> {
+    const state = nextMoveState(move.state, event);
+    if (state === undefined) throw new Error(`a move that is ${move.state} cannot be ${event}`);
+    const to = { ...move, ...progress, state };
+    const changed = await this.repository.change(move, state, this.clock.now(), progress, this.entry(to));
+    if (changed === undefined) throw new Error(`the move ${move.moveId} was changed by somebody else`);
+    const { moveId, homeId, reason } = changed;
+    this.settings.log.info({ moveId, homeId, state, reason }, `the move is ${state}`);
+    await this.settings.onMoved(state, moveId);
+    return changed;
+  }
+
+  private entry({ moveId, homeId, to, state, reason, devices }: Move): AuditEntry {
+    const actor =
+      state === 'requested'
+        ? callerActor(currentCaller(), 'operator')
+        : ({ kind: 'service', id: 'federation' } as const);
+    return { actor, action: 'home.move', homeId, outcome: reason ?? 'ok', details: { moveId, to, state, devices } };
+  }
+
+  private async pause(ms: number): Promise<void> {
+    const { signal } = this.ending;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done, { once: true });
+    });
+    signal.throwIfAborted();
+  }
+}
+
+/** One that has not come after this is not waited for by the others. */
+const onTheWayMs = 3_000;
+
+function isOnItsWay(told: readonly number[] | undefined, nowMs: number): boolean {
+  return nowMs - (told?.at(-1) ?? Number.NEGATIVE_INFINITY) < onTheWayMs;
+}
+
+function isDue(told: readonly number[] | undefined, nowMs: number): boolean {
+  if (told === undefined) return true;
+  const [first = nowMs] = told;
+  return told.length === 1 && nowMs - first >= tellAgainMs;
+}

@@ -1,0 +1,406 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BrokerLink, Bus, DeviceTraffic, moving } from '@mqtt2go/messaging';
+import { Mqtt2goError, topics } from '@mqtt2go/protocol';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+
+export interface RelayBroker {
+  /** As the topic generator calls it. */
+  readonly name: string;
+  readonly link: BrokerLink;
+}
+
+export class RelaySettings {
+  constructor(
+    readonly brokers: readonly RelayBroker[],
+    readonly log: Logger,
+  ) {}
+}
+
+interface Message {
+  readonly topic: string;
+  /** base64 */
+  readonly payload: string;
+}
+
+type Kind = 'report' | 'command';
+
+interface KeptMessage {
+  readonly homeId: string;
+  readonly kind: Kind;
+  readonly deviceId: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+}
+
+interface Expected {
+  arrivedAtMs: number | undefined;
+  hasSpoken: boolean;
+  /** Commands that were kept for it by this process. */
+  kept: number;
+}
+
+const newExpected = (): Expected => ({ arrivedAtMs: undefined, hasSpoken: false, kept: 0 });
+
+/** One home that is listened to. */
+interface Ear {
+  readonly link: BrokerLink;
+  readonly traffic: DeviceTraffic;
+  readonly kinds: Set<Kind>;
+  /** Devices whose commands are kept: not here yet, or here (since when, in ms) and perhaps not listening yet. */
+  readonly expected: Map<string, Expected>;
+  /** What was said here by this process for the other side; it is heard again and is no sign of the device. */
+  readonly echoes: Set<string>;
+}
+
+const pageSize = 200;
+const lookMs = 250;
+const leastBetweenLooksMs = 20;
+/** A device that has asked for its topics and says nothing more is taken to listen after this. */
+const settledMs = 3_000;
+/** As many as a broker keeps for a session. */
+const mostPerDevice = 500;
+const envelope = z.object({ type: z.enum(['command', 'report']) });
+
+/**
+ * What is said to or by a home's devices while they are between two brokers. The side that the home leaves keeps the
+ * devices' reports until they are taken over to the other one. The side where it arrives keeps commands for devices that
+ * have not come yet, and says them again when they have. A message is stored before it is acknowledged, and forgotten after
+ * the other side or the broker has acknowledged it: it can come twice, and is not lost.
+ */
+@Injectable()
+export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly ears = new Map<string, Promise<Ear>>();
+  private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
+  private looksAgain = false;
+  private storing: Promise<void> = Promise.resolve();
+  private next: { readonly messages: KeptMessage[]; readonly stored: Promise<void> } | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly bus: Bus,
+    private readonly settings: RelaySettings,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.timer = setInterval(() => this.look(), lookMs);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.timer);
+    await this.looking;
+    const ears = await Promise.allSettled(this.ears.values());
+    await Promise.all(ears.flatMap((ear) => (ear.status === 'fulfilled' ? [ear.value.traffic.close()] : [])));
+  }
+
+  /** Resolves when every report from now on is kept, for the other side. @throws Mqtt2goError `unavailable` */
+  async keepReports(homeId: string, moveId: string): Promise<void> {
+    await this.keep(homeId, moveId, 'report');
+    // What waits here for devices that have not come since an earlier move is for the other side to say.
+    await this.end(homeId, 'command');
+    await this.dataSource.query(
+      `UPDATE federation.kept_message SET kind = 'report' WHERE home_id = $1 AND kind = 'command'`,
+      [homeId],
+    );
+  }
+
+  /** Resolves when every command from now on for a device that is awaited is kept. @throws Mqtt2goError `unavailable` */
+  async keepCommands(homeId: string, moveId: string): Promise<void> {
+    await this.keep(homeId, moveId, 'command');
+  }
+
+  /** Keeps nothing more; what was kept can still be taken. */
+  async endReports(homeId: string): Promise<void> {
+    await this.end(homeId, 'report');
+  }
+
+  async forget(homeId: string): Promise<void> {
+    await this.end(homeId, 'command');
+    await this.dataSource.query(`DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`, [
+      homeId,
+    ]);
+  }
+
+  async take(homeId: string, taken: number): Promise<(Message & { number: number })[]> {
+    await this.dataSource.query(
+      `DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'report' AND number <= $2`,
+      [homeId, taken],
+    );
+    return this.kept(homeId, 'report', undefined);
+  }
+
+  /** @throws Mqtt2goError `forbidden` for a topic that is not of a device of this home; `unavailable` */
+  async deliver(homeId: string, messages: readonly Message[]): Promise<void> {
+    for (const { topic } of messages) {
+      if (topics.device.parse(topic)?.params.homeId !== homeId) {
+        throw new Mqtt2goError('forbidden', 'Only what devices of the home say is passed on.');
+      }
+    }
+    const ear = await this.earOf(homeId);
+    for (const { topic, payload } of messages) {
+      ear.echoes.add(markOf(topic, payload));
+      await this.say(ear, { topic, payload });
+    }
+  }
+
+  private async keep(homeId: string, moveId: string, kind: Kind): Promise<void> {
+    await this.dataSource.query(
+      `INSERT INTO federation.kept_home (home_id, kind, move_id) VALUES ($1, $2, $3)
+       ON CONFLICT (home_id, kind) DO UPDATE SET move_id = excluded.move_id`,
+      [homeId, kind, moveId],
+    );
+    const ear = await this.earOf(homeId);
+    ear.kinds.add(kind);
+    if (kind === 'command') await this.expect(homeId, ear);
+  }
+
+  private async end(homeId: string, kind: Kind): Promise<void> {
+    await this.dataSource.query('DELETE FROM federation.kept_home WHERE home_id = $1 AND kind = $2', [homeId, kind]);
+    const ear = await this.ears.get(homeId);
+    ear?.kinds.delete(kind);
+    if (ear === undefined || ear.kinds.size > 0) return;
+    this.ears.delete(homeId);
+    await ear.traffic.close();
+    // The broker goes on to keep messages for a session until another one takes its place.
+    const last = new DeviceTraffic(ear.link, {
+      clientId: clientIdOf(homeId),
+      session: 'clean',
+      log: this.settings.log,
+    });
+    await last.listen(topics.device.filters({ homeId }), async () => undefined).finally(() => last.close());
+  }
+
+  private async earOf(homeId: string): Promise<Ear> {
+    const known = this.ears.get(homeId);
+    if (known !== undefined) return known;
+    const opening = this.open(homeId);
+    this.ears.set(homeId, opening);
+    opening.catch(() => this.ears.delete(homeId));
+    return opening;
+  }
+
+  private async open(homeId: string): Promise<Ear> {
+    if (this.closed) throw new Mqtt2goError('unavailable', 'The service stops.');
+    const { broker } = await this.bus.call(moving.getHomeStanding, { homeId }, { retries: 1 });
+    const { brokers, log } = this.settings;
+    const found = brokers.find(({ name }) => name === broker) ?? (broker === undefined ? brokers[0] : undefined);
+    if (found === undefined)
+      throw new Mqtt2goError('configuration_invalid', `There is no link to the broker ${broker}.`);
+    const traffic = new DeviceTraffic(found.link, { clientId: clientIdOf(homeId), log });
+    const ear: Ear = { link: found.link, traffic, kinds: new Set(), expected: new Map(), echoes: new Set() };
+    const kinds = await this.dataSource.query<{ kind: Kind }[]>(
+      'SELECT kind FROM federation.kept_home WHERE home_id = $1',
+      [homeId],
+    );
+    for (const { kind } of kinds) ear.kinds.add(kind);
+    if (ear.kinds.has('command')) await this.expect(homeId, ear);
+    try {
+      await traffic.listen(topics.device.filters({ homeId }), (topic, payload) =>
+        this.hear(homeId, ear, topic, payload),
+      );
+    } catch (error) {
+      await traffic.close();
+      throw error;
+    }
+    return ear;
+  }
+
+  private async hear(homeId: string, ear: Ear, topic: string, payload: Buffer): Promise<void> {
+    const deviceId = topics.device.parse(topic)?.params.deviceId;
+    const kind = kindOf(payload);
+    if (deviceId === undefined || kind === undefined) return;
+    const isEcho = ear.echoes.delete(markOf(topic, payload.toString('base64')));
+    const expected = ear.expected.get(deviceId);
+    if (kind === 'report' && !isEcho && expected !== undefined) {
+      expected.hasSpoken = true;
+      // It listens: what is said from now on comes to it by itself.
+      this.look();
+    }
+    const keeps = ear.kinds.has(kind) && (kind === 'report' || expected !== undefined);
+    // A command that the other side has passed on is kept like any other.
+    if (!keeps || (isEcho && kind === 'report')) return;
+    await this.store({ homeId, kind, deviceId, topic, payload });
+    if (kind !== 'command' || expected === undefined) return;
+    expected.kept += 1;
+    if (expected.kept > mostPerDevice) await this.limit(homeId, deviceId);
+  }
+
+  /** What comes while a statement is under way is stored by the next one, all together: a commit costs what a message does. */
+  private async store(message: KeptMessage): Promise<void> {
+    const batch = (this.next ??= this.storeNext());
+    batch.messages.push(message);
+    await batch.stored;
+  }
+
+  private storeNext(): { messages: KeptMessage[]; stored: Promise<void> } {
+    const messages: KeptMessage[] = [];
+    const stored = this.storing.then(async () => {
+      this.next = undefined;
+      const column = <V>(value: (message: KeptMessage) => V): V[] => messages.map(value);
+      await this.dataSource.query(
+        `INSERT INTO federation.kept_message (home_id, kind, device_id, topic, payload)
+         SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::varchar[], $5::bytea[])`,
+        [
+          column(({ homeId }) => homeId),
+          column(({ kind }) => kind),
+          column(({ deviceId }) => deviceId),
+          column(({ topic }) => topic),
+          column(({ payload }) => payload),
+        ],
+      );
+    });
+    this.storing = stored.catch(() => undefined);
+    return { messages, stored };
+  }
+
+  private async limit(homeId: string, deviceId: string): Promise<void> {
+    const dropped = await this.dataSource.query<unknown[]>(
+      `WITH dropped AS (
+         DELETE FROM federation.kept_message WHERE number IN (
+           SELECT number FROM federation.kept_message WHERE home_id = $1 AND kind = 'command' AND device_id = $2
+           ORDER BY number DESC OFFSET $3)
+         RETURNING 1
+       ) SELECT 1 FROM dropped`,
+      [homeId, deviceId, mostPerDevice],
+    );
+    if (dropped.length > 0) this.settings.log.warn({ homeId, deviceId }, 'the oldest command for a device was dropped');
+  }
+
+  private look(): void {
+    if (this.looking !== undefined) {
+      this.looksAgain = true;
+      return;
+    }
+    if (this.closed) return;
+    this.looksAgain = false;
+    this.looking = this.lookAfter()
+      .then(() => sleep(leastBetweenLooksMs))
+      .catch((error: unknown) => this.settings.log.warn({ err: error }, 'homes that move wait; trying again'))
+      .finally(() => {
+        this.looking = undefined;
+        if (this.looksAgain) this.look();
+      });
+  }
+
+  /** Takes up what an earlier process left, and lets devices that have come have what was kept for them. */
+  private async lookAfter(): Promise<void> {
+    const homes = await this.dataSource.query<{ home_id: string; kind: Kind }[]>(
+      '/* background */ SELECT home_id, kind FROM federation.kept_home',
+    );
+    for (const { home_id: homeId, kind } of homes) {
+      const ear = await this.earOf(homeId);
+      if (kind === 'command') await this.release(homeId, ear);
+    }
+  }
+
+  private async release(homeId: string, ear: Ear): Promise<void> {
+    if (ear.expected.size === 0) return this.endIfAllHere(homeId, ear);
+    const awaited = await this.awaited(homeId);
+    const nowMs = performance.now();
+    const come: string[] = [];
+    for (const [deviceId, expected] of ear.expected) {
+      if (awaited.has(deviceId)) {
+        expected.hasSpoken = false;
+        continue;
+      }
+      expected.arrivedAtMs ??= nowMs;
+      if (!expected.hasSpoken && nowMs - expected.arrivedAtMs < settledMs) continue;
+      ear.expected.delete(deviceId);
+      come.push(deviceId);
+    }
+    await Promise.all(come.map((deviceId) => this.sayKept(homeId, ear, deviceId)));
+  }
+
+  private async endIfAllHere(homeId: string, ear: Ear): Promise<void> {
+    // Before the home is taken over nobody is awaited by anybody.
+    await this.expect(homeId, ear);
+    if (ear.expected.size > 0) return;
+    const { standing } = await this.bus.call(moving.getHomeStanding, { homeId }, { retries: 0 });
+    if (standing === 'here') await this.end(homeId, 'command');
+  }
+
+  private async sayKept(homeId: string, ear: Ear, deviceId: string): Promise<void> {
+    for (;;) {
+      const messages = await this.kept(homeId, 'command', deviceId);
+      if (messages.length === 0) return;
+      // In their order, and all acknowledged before any is forgotten.
+      await Promise.all(messages.map((message) => this.say(ear, message)));
+      await this.dataSource.query('DELETE FROM federation.kept_message WHERE number = ANY($1::bigint[])', [
+        messages.map(({ number }) => number),
+      ]);
+    }
+  }
+
+  private async expect(homeId: string, ear: Ear): Promise<void> {
+    for (const deviceId of await this.awaited(homeId)) {
+      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, newExpected());
+    }
+    // Of those that have come while nobody looked, too.
+    const rows = await this.dataSource.query<{ device_id: string }[]>(
+      `SELECT DISTINCT device_id FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`,
+      [homeId],
+    );
+    for (const { device_id: deviceId } of rows) {
+      if (!ear.expected.has(deviceId)) ear.expected.set(deviceId, newExpected());
+    }
+  }
+
+  private async awaited(homeId: string): Promise<Set<string>> {
+    const all = new Set<string>();
+    let after: string | undefined = '';
+    while (after !== undefined) {
+      const page: { deviceIds: string[]; upTo?: string | undefined } = await this.bus.call(
+        moving.listAwaitedDevices,
+        { homeId, after },
+        { retries: 0 },
+      );
+      for (const deviceId of page.deviceIds) all.add(deviceId);
+      after = page.upTo;
+    }
+    return all;
+  }
+
+  private async kept(
+    homeId: string,
+    kind: Kind,
+    deviceId: string | undefined,
+  ): Promise<(Message & { number: number })[]> {
+    const rows = await this.dataSource.query<{ number: string; topic: string; payload: Buffer }[]>(
+      `SELECT number, topic, payload FROM federation.kept_message
+       WHERE home_id = $1 AND kind = $2 AND ($3::varchar IS NULL OR device_id = $3) ORDER BY number LIMIT $4`,
+      [homeId, kind, deviceId ?? null, pageSize],
+    );
+    return rows.map(({ number, topic, payload }) => ({
+      number: Number(number),
+      topic,
+      payload: payload.toString('base64'),
+    }));
+  }
+
+  private async say(ear: Ear, { topic, payload }: Message): Promise<void> {
+    await ear.traffic.publish({ topic, payload: Buffer.from(payload, 'base64').toString('utf8') });
+  }
+}
+
+/** What a device's topics carry is JSON with an envelope; what is not says nothing to anybody. */
+function kindOf(payload: Buffer): Kind | undefined {
+  try {
+    return envelope.safeParse(JSON.parse(payload.toString('utf8'))).data?.type;
+  } catch {
+    return undefined;
+  }
+}
+
+function markOf(topic: string, payload: string): string {
+  return createHash('sha256').update(topic).update('\0').update(payload).digest('base64url');
+}
+
+function clientIdOf(homeId: string): string {
+  return `moving-${homeId}`;
+}
