@@ -56,7 +56,7 @@ const never = '^$';
 const oneOf = (paths) => (paths.length === 0 ? never : paths.join('|'));
 
 const tests = [
-  String.raw`\.(spec|e2e|system)\.ts$`,
+  String.raw`\.(spec|e2e|netns|system)\.ts$`,
   '^apps/[^/]+/test/',
   '^libs/testing/',
   // Helpers of one package's own tests.

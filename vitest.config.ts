@@ -49,6 +49,19 @@ export default defineConfig({
         ...shared,
         test: {
           ...habits,
+          // Machines in network namespaces. tools/test.mjs leaves it out where there are none.
+          name: 'network',
+          include: ['{libs,apps,plugins}/**/*.netns.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...habits,
           // The platform in containers, and what can happen to it. tools/test.mjs leaves it out where there is no Docker.
           name: 'system',
           include: ['{libs,apps,plugins}/**/*.system.ts'],
@@ -56,7 +69,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

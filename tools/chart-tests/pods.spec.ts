@@ -176,7 +176,8 @@ function readTree(folder: string): string[] {
 }
 
 describe('a pod of a service', () => {
-  const services = ['certificate-authority', 'discovery', 'provisioning', 'topic-generator'];
+  const services = ['certificate-authority', 'discovery', 'federation', 'provisioning', 'topic-generator'];
+  const servers = ['discovery', 'federation'];
 
   it('mounts its own certificates and no other’s', () => {
     for (const service of services) {
@@ -188,7 +189,7 @@ describe('a pod of a service', () => {
       ]);
       const files = secrets.flatMap(({ items }: Json) => items.map(({ path }: Json) => path));
       expect(files.filter((path: string) => path.endsWith('.key')).toSorted()).toEqual(
-        [...(service === 'discovery' ? ['discovery.key'] : []), `services/${service}.key`].toSorted(),
+        [...(servers.includes(service) ? [`${service}.key`] : []), `services/${service}.key`].toSorted(),
       );
     }
   });
@@ -198,6 +199,7 @@ describe('a pod of a service', () => {
     expect(kinds).toEqual({
       'certificate-authority': 'Deployment',
       discovery: 'StatefulSet',
+      federation: 'Deployment',
       provisioning: 'StatefulSet',
       'topic-generator': 'Deployment',
     });

@@ -35,9 +35,21 @@ const everything = {
     },
   },
   services: Object.fromEntries(
-    ['discovery', 'provisioning', 'certificate-authority', 'topic-generator'].map((name) => [
+    ['discovery', 'provisioning', 'certificate-authority', 'topic-generator', 'federation'].map((name) => [
       name,
-      { autoscaling: { enabled: true }, env: { MQTT2GO_LOG_LEVEL: 'debug' }, image: { repository: `own/${name}` } },
+      {
+        autoscaling: { enabled: true },
+        env: { MQTT2GO_LOG_LEVEL: 'debug' },
+        image: { repository: `own/${name}` },
+        ...(name === 'federation' && {
+          door: {
+            host: 'gateways.example.org',
+            port: 443,
+            service: { annotations: { 'example.org/name': 'gateways' }, loadBalancerSourceRanges: ['10.0.0.0/8'] },
+            from: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
+          },
+        }),
+      },
     ]),
   ),
   scheduling: {

@@ -44,6 +44,21 @@ describe('values that cannot be', () => {
       /nodePort is not set; clients are told a port/,
     ],
     [
+      'a node’s port for gateways that nobody knows',
+      { services: { federation: { door: { service: { type: 'NodePort' } } } } },
+      /services\.federation\.door\.nodePort is not set; gateways are told a port/,
+    ],
+    [
+      'a door where controllers come in',
+      { services: { federation: { door: { port: 8889 } } } },
+      /services\.federation\.door and brokers\.home \(home-0 controllers\) would both be home\.example\.org:8889/,
+    ],
+    [
+      'a door of a service that has none',
+      { services: { discovery: { door: { port: 443 } } } },
+      /services\.discovery: Additional property door is not allowed/,
+    ],
+    [
       'more at least than at most',
       { services: { discovery: { autoscaling: { enabled: true, minReplicas: 9 } } } },
       /services\.discovery\.autoscaling\.maxReplicas is 6, less than minReplicas 9/,
@@ -103,7 +118,10 @@ describe('the schema', () => {
     };
     const { services, ...others } = defaults;
     look(others, '');
-    for (const service of Object.values(services)) look({ services: { '<service>': service } }, '');
+    for (const [name, { door = {}, ...service }] of Object.entries<Json>(services)) {
+      look(service, 'services.<service>');
+      if (Object.keys(door).length > 0) look(door, `services.${name}.door`);
+    }
     expect([...new Set(missing)]).toEqual([]);
   });
 });
@@ -197,7 +215,7 @@ describe('images', () => {
   it('are of this version, one for each program', async () => {
     expect(await images({})).toEqual(
       new Set([
-        ...['certificate-authority', 'discovery', 'initialise', 'provisioning', 'topic-generator'].map(
+        ...['certificate-authority', 'discovery', 'federation', 'initialise', 'provisioning', 'topic-generator'].map(
           (name) => `mqtt2go/${name}:0.1.0`,
         ),
         'docker.io/eclipse-mosquitto:2.1',
@@ -232,6 +250,7 @@ describe('the service monitor', () => {
     expect(sorted(matching.map(({ metadata: { labels } }) => labels['app.kubernetes.io/component']))).toEqual([
       'certificate-authority',
       'discovery',
+      'federation',
       'provisioning',
       'topic-generator',
     ]);

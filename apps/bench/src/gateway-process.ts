@@ -26,7 +26,7 @@ export class GatewayProcess {
   /** @param env further variables */
   static async start(dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<GatewayProcess> {
     const startedAt = performance.now();
-    const child = spawn(process.execPath, [...process.execArgv, join(dist, 'gateway.mjs')], {
+    const child = spawn(process.execPath, [join(dist, 'gateway.mjs')], {
       env: {
         ...process.env,
         ...freePorts,
@@ -60,18 +60,22 @@ export class GatewayProcess {
   }
 
   /**
-   * What the gateway and its database have used so far. A process of the database that has ended meanwhile is in neither
-   * of two such figures. Linux only.
+   * What the gateway and its database use while `work` runs; those of their processes that were there before and after. Linux
+   * only.
    */
-  async use(dataDir: string): Promise<{ cpuSeconds: number; writtenBytes: number }> {
+  async useDuring(dataDir: string, work: Promise<unknown>): Promise<{ cpuSeconds: number; writtenBytes: number }> {
     const pids = [this.pid, ...(await databasePids(dataDir))];
-    const each = await Promise.all(
-      pids.map(async (pid) => ({ cpuSeconds: await cpuSecondsOf(pid), writtenBytes: await writtenBytesOf(pid) })),
-    );
-    return each.reduce((total, { cpuSeconds, writtenBytes }) => ({
-      cpuSeconds: total.cpuSeconds + cpuSeconds,
-      writtenBytes: total.writtenBytes + writtenBytes,
-    }));
+    const look = (pid: number) => Promise.all([cpuSecondsOf(pid), writtenBytesOf(pid)]);
+    const before = await Promise.all(pids.map(look));
+    await work;
+    const after = await Promise.all(pids.map(look));
+    const use = { cpuSeconds: 0, writtenBytes: 0 };
+    for (const [index, [cpuSeconds, writtenBytes]] of after.entries()) {
+      const [cpuBefore = 0, writtenBefore = 0] = before[index] ?? [];
+      use.cpuSeconds += Math.max(0, cpuSeconds - cpuBefore);
+      use.writtenBytes += Math.max(0, writtenBytes - writtenBefore);
+    }
+    return use;
   }
 
   /** User and system time of the gateway so far, in seconds. */

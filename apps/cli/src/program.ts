@@ -13,7 +13,11 @@ import { showCommand } from './device/show-command.js';
 import { importCommand } from './factory/import/import-command.js';
 import { mintCommand } from './factory/mint-command.js';
 import { moveCommand } from './home/move-command.js';
-import { statusCommand } from './home/status-command.js';
+import { statusCommand as homeStatusCommand } from './home/status-command.js';
+import { inviteCommand } from './gateway/invite-command.js';
+import { listCommand as listGatewaysCommand } from './gateway/list-command.js';
+import { revokeCommand } from './gateway/revoke-command.js';
+import { statusCommand } from './gateway/status-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
 
@@ -78,7 +82,12 @@ export function createProgram(surroundings: Surroundings): Command {
   add(device, 'fleet', fleetCommand);
   const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
   add(home, 'move', moveCommand);
-  add(home, 'status', statusCommand);
+  add(home, 'status', homeStatusCommand);
+  const gateway = program.command('gateway').description('houses with a gateway of their own, and their cloud');
+  add(gateway, 'invite', inviteCommand);
+  add(gateway, 'list', listGatewaysCommand);
+  add(gateway, 'revoke', revokeCommand);
+  add(gateway, 'status', statusCommand);
   const audit = program.command('audit').description('who did what to which device');
   add(audit, 'list', listCommand);
   add(audit, 'verify', verifyCommand);

@@ -5,7 +5,7 @@ import { AuditModule } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import type { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
-import { BridgeKeeper } from './bridge/bridge-keeper.js';
+import { BridgeKeeper, measureBridge } from './bridge/bridge-keeper.js';
 import { EnrolAttempts } from './door/attempts.js';
 import { DoorCallers } from './door/door-callers.js';
 import { DoorController } from './door/door.controller.js';
@@ -42,11 +42,15 @@ export class FederationModule {
   static forRoot(deps: FederationDeps, registry: Registry): DynamicModule {
     const serviceLog = deps.log.child({ service: 'federation' });
     const { clock, log, databaseUrl, poolSize, busLink, encryptionKey, cloud, gateway } = deps;
+    let bridge: BridgeKeeper | undefined;
+    measureBridge(registry, () => bridge?.state());
     const parts = [
       cloud === undefined ? {} : cloudPart(cloud),
       gateway === undefined
         ? { controllers: [NoLinkController] }
-        : gatewayPart(gateway, { ...deps, log: serviceLog }, registry),
+        : gatewayPart(gateway, { ...deps, log: serviceLog }, (keeper) => {
+            bridge = keeper;
+          }),
     ];
     return {
       module: FederationModule,
@@ -94,7 +98,7 @@ function cloudPart({ url, ca }: CloudSide): Part {
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
-function gatewayPart(side: GatewaySide, deps: FederationDeps, registry: Registry): Part {
+function gatewayPart(side: GatewaySide, deps: FederationDeps, opened: (keeper: BridgeKeeper) => void): Part {
   const { log, clock, onMoved, moverTimes } = deps;
   const { identity, homeLink, bridgeBackoffMs, manufacturersIntervalMs = minuteMs } = side;
   const { homeId, gatewayId, cloudUrl: url, ca, cert, key } = identity;
@@ -106,15 +110,12 @@ function gatewayPart(side: GatewaySide, deps: FederationDeps, registry: Registry
       { provide: LinkIdentity, useFactory: () => new LinkIdentity(homeId, gatewayId, url) },
       {
         provide: BridgeKeeper,
-        useFactory: (dataSource: DataSource, link: CloudLink) =>
-          new BridgeKeeper(dataSource, link, {
-            homeId,
-            ca,
-            homeLink,
-            log,
-            registry,
-            ...(bridgeBackoffMs && { backoffMs: bridgeBackoffMs }),
-          }),
+        useFactory: (dataSource: DataSource, link: CloudLink) => {
+          const backoff = bridgeBackoffMs && { backoffMs: bridgeBackoffMs };
+          const keeper = new BridgeKeeper(dataSource, link, { homeId, ca, homeLink, log, ...backoff });
+          opened(keeper);
+          return keeper;
+        },
         inject: [DataSource, CloudLink],
       },
       {

@@ -12,14 +12,14 @@ runMain(name, serve);
 /** The cloud's side. A gateway runs its own inside of its one process. */
 async function serve(): Promise<Running> {
   const config = loadServiceConfig(process.env);
-  const { databaseUrl, bind, ports, publicHost, tlsDir } = config;
+  const { databaseUrl, bind, ports, tlsDir } = config;
   const log = createLogger(config.log);
   const clock = new SystemClock();
   const encryptionKey = Buffer.from(requireEncryptionKey(config)).toString('base64');
   const files = await readServiceFiles(tlsDir, name);
   const [ca, server] = await Promise.all([readTlsFile(tlsDir, 'ca.crt'), readIdentity(tlsDir, name)]);
   const brokers = openBrokers({ config, service: name, files, clock, log });
-  const { bus, home } = brokers;
+  const { bus } = brokers;
   return serveService({
     name,
     log,
@@ -37,10 +37,10 @@ async function serve(): Promise<Running> {
         cloud: {
           host: bind,
           port: ports.federation,
-          url: `https://${publicHost.includes(':') ? `[${publicHost}]` : publicHost}:${ports.federation}`,
+          url: config.federationUrl,
           ca,
           ...server,
-          homeBrokers: home.map((broker) => ({ name: broker.name, host: broker.host, port: broker.port })),
+          homeBrokers: config.brokers.home.map(({ name: broker, host, port }) => ({ name: broker, host, port })),
         },
       }),
   });

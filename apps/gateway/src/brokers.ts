@@ -78,6 +78,13 @@ export class Brokers {
     ]);
   }
 
+  /** Shows renewed certificates from now on; who is connected stays. */
+  renew({ servers, services }: DeploymentFiles): void {
+    this.home.setIdentity(['tls', 'websocket'], servers['home-broker']);
+    this.activation.setIdentity(['tls'], servers['activation-broker']);
+    for (const broker of [this.home, this.activation, this.bus]) broker.setIdentity(['services'], services.broker);
+  }
+
   /** Resolves when the services have told both brokers who may come in; after 10 seconds the doors open all the same. */
   async filled(): Promise<void> {
     const isFilled = (): boolean =>

@@ -1,12 +1,19 @@
 import type { PluginHost } from '@mqtt2go/plugin-api';
-import type { FloorClock } from '@mqtt2go/ports';
-import { checkHealth, createRegistry, type ServiceHandle } from '@mqtt2go/runtime';
+import { advertiserProblem, type AdvertiserState, type BrokerAdvertiser, type FloorClock } from '@mqtt2go/ports';
+import { localBrokerHost } from '@mqtt2go/protocol';
+import { checkHealth, createRegistry, type HealthCheck, type ServiceHandle } from '@mqtt2go/runtime';
 import { Gauge } from 'prom-client';
 import type { Brokers } from './brokers.js';
 
-/** What is the gateway's own, for health and metrics: embedded brokers, plugins and the clock. */
-export function gatewayHandle(brokers: Brokers, plugins: PluginHost, clock: FloorClock): ServiceHandle {
+/** What is the gateway's own, for health and metrics: embedded brokers, plugins, the clock, its name in the house's network. */
+export function gatewayHandle(
+  brokers: Pick<Brokers, 'stats'>,
+  plugins: PluginHost,
+  clock: FloorClock,
+  advertiser?: BrokerAdvertiser,
+): ServiceHandle {
   const registry = createRegistry('gateway');
+  measureName(registry, advertiser);
   const gauge = (name: string, help: string, read: (stats: ReturnType<Brokers['stats']>[number]) => number): void => {
     new Gauge({
       name,
@@ -37,10 +44,12 @@ export function gatewayHandle(brokers: Brokers, plugins: PluginHost, clock: Floo
       this.set(clock.systemOffsetMs / 1_000);
     },
   });
-  const checks = [
+  const checks: HealthCheck[] = [
     { name: 'plugins', check: () => requireAll(plugins) },
     { name: 'access copies', check: () => requireCopies(brokers) },
   ];
+  // All that is in the house goes on; new devices find another gateway, or may.
+  if (advertiser) checks.push({ name: localBrokerHost, check: () => requireName(advertiser), degrades: true });
   return {
     name: 'gateway',
     health: () => checkHealth('gateway', checks),
@@ -54,7 +63,40 @@ function requireAll(plugins: PluginHost): void {
   if (plugins.revisions.wires.length === 0) throw new Error('no revision of the standard is loaded');
 }
 
-function requireCopies(brokers: Brokers): void {
+function requireCopies(brokers: Pick<Brokers, 'stats'>): void {
   const empty = brokers.stats().filter(({ broker, isCopyComplete }) => broker !== 'bus' && !isCopyComplete);
   if (empty.length > 0) throw new Error(`not filled yet: ${empty.map(({ broker }) => broker).join(', ')}`);
+}
+
+function requireName({ state }: BrokerAdvertiser): void {
+  const problem = advertiserProblem(state);
+  if (problem) throw problem;
+}
+
+const nameStates = ['off', 'claiming', 'advertised', 'name-taken'] as const;
+
+function otherGateways(state: AdvertiserState): number {
+  if (state.kind === 'advertised') return state.rivals.length;
+  return state.kind === 'name-taken' ? Math.max(1, state.holders.length) : 0;
+}
+
+function measureName(registry: ReturnType<typeof createRegistry>, advertiser: BrokerAdvertiser | undefined): void {
+  new Gauge({
+    name: 'mqtt2go_local_name',
+    help: 'How it is with MQTT2GO.local in the house’s network: 1 for the state that it is in.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      if (!advertiser) return;
+      for (const state of nameStates) this.set({ state }, advertiser.state.kind === state ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'mqtt2go_other_gateways',
+    help: 'Gateways in the house’s network that have or want the same name.',
+    registers: [registry],
+    collect() {
+      this.set(advertiser ? otherGateways(advertiser.state) : 0);
+    },
+  });
 }

@@ -1,4 +1,4 @@
-import { initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
+import { type DeploymentFiles, initialiseDeployment, startCertificateAuthority } from '@mqtt2go/certificate-authority';
 import {
   defaultHomeBrokerName,
   type PlatformConfig,
@@ -18,6 +18,7 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
 import type { Logger } from 'pino';
+import { chooseAdvertiser } from './advertiser-profile.js';
 import { Brokers } from './brokers.js';
 import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
@@ -25,6 +26,7 @@ import { openDatabase } from './database.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
+import { Renewal } from './renewal.js';
 import { tellServiceManager } from './service-manager.js';
 import { smallPoolSize } from './small-box.js';
 import { writeServiceEnvironment } from './service-environment.js';
@@ -80,7 +82,8 @@ async function start(
     log.error({ err: error }, 'the data folder was taken'),
   );
   parts.push({ stop: () => folder.close() });
-  const keeper = await ClockKeeper.open(folder.path, log);
+  const renewal = new Renewal(log);
+  const keeper = await ClockKeeper.open(folder.path, log, () => renewal.now());
   const clock = options.clock ?? keeper.clock;
   const config = { ...given, ports: await choosePorts(given) };
   const { ports } = config;
@@ -99,7 +102,9 @@ async function start(
     );
   }
   const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
-  const files = await initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
+  const initialise = (): Promise<DeploymentFiles> =>
+    initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
+  const files = await initialise();
 
   const brokers = new Brokers(clock, log);
   parts.push({ stop: () => brokers.close() });
@@ -110,7 +115,8 @@ async function start(
   parts.push(plugins);
   await plugins.start();
 
-  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock)];
+  const advertiser = await chooseAdvertiser(config, log);
+  const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock, advertiser)];
   const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
     if (!config.services.includes(service)) return;
     const handle = await startService();
@@ -207,10 +213,17 @@ async function start(
     }),
   );
 
+  renewal.start(async () => brokers.renew(await initialise()));
+  parts.push(renewal);
   await keeper.start();
   parts.push(keeper);
   if (config.services.length === runnableServices.length) await brokers.filled();
   await brokers.open(config.bind, ports, files);
+  if (advertiser) {
+    // Stopped before the doors close: nobody is sent to a closed one.
+    parts.push(advertiser);
+    await advertiser.start(ports.home);
+  }
   const operations = await serveOperations(handles, {
     host: '127.0.0.1',
     port: ports.health,

@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, type PeerCertificate } from 'node:tls';
 import { Controller } from '@mqtt2go/controller-sdk';
 import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { Bus, discovery, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import { type Authority, readCertificate } from '@mqtt2go/pki';
-import { within } from '@mqtt2go/testing';
+import { waitFor, within } from '@mqtt2go/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
@@ -67,7 +69,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
     await bootstrap();
     folder = await mkdtemp(join(tmpdir(), 'mqtt2go-1970-'));
     dataDir = join(folder, 'data');
-    ports = await freePorts([...'HOME HOME_WSS ACTIVATION DISCOVERY HEALTH BUS FEDERATION'.split(' ')]);
+    ports = await freePorts('HOME HOME_WSS ACTIVATION DISCOVERY HEALTH BUS FEDERATION'.split(' '));
     manufacturer = await createManufacturer('Acme');
     await setClock(new Date(0));
     await start();
@@ -203,5 +205,30 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
     const minted = await mintDevice(bus, manufacturer, { deviceId: 'later' });
     const store = storeOf(minted);
     await add('later', store, minted.code);
+  });
+
+  it('shows other certificates when those that it has had have ended by the right time', async () => {
+    const shown = async (port: string | undefined): Promise<PeerCertificate> => {
+      const socket = connect({ host: 'localhost', port: Number(port), rejectUnauthorized: false });
+      socket.on('error', () => undefined);
+      await once(socket, 'secureConnect');
+      const certificate = socket.getPeerCertificate();
+      socket.destroy();
+      return certificate;
+    };
+    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
+    const before = await Promise.all(doors.map(shown));
+    const later = Date.now() + 500 * dayMs;
+    await setClock(new Date(later));
+    await waitFor(
+      async () => {
+        const now = await Promise.all(doors.map(shown));
+        return now.every(
+          (each, index) => each.serialNumber !== before[index]?.serialNumber && Date.parse(each.valid_to) > later,
+        );
+      },
+      'other certificates',
+      20_000,
+    );
   });
 });

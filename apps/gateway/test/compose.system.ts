@@ -1,5 +1,6 @@
 import { ComposeProject, freePort, hasCompose, type InspectedContainer } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { knock } from './support/gateways-door.js';
 
 /** A machine may have an engine without Compose; where the engine is a must, so is Compose. */
 const canRun = (await hasCompose()) || process.env.MQTT2GO_REQUIRE_DOCKER === '1';
@@ -10,6 +11,7 @@ const portVariables = [
   'MQTT2GO_HOME_CONTROLLERS_PORT',
   'MQTT2GO_ACTIVATION_PORT',
   'MQTT2GO_BUS_PORT',
+  'MQTT2GO_FEDERATION_PORT',
 ];
 
 async function freePorts(): Promise<Record<string, string>> {
@@ -34,10 +36,13 @@ function expectHardened(containers: Record<string, InspectedContainer>): void {
 
 describe.runIf(canRun)('compose.remote-broker.yaml', () => {
   let project: ComposeProject;
+  let ports: Record<string, string>;
   let containers: Record<string, InspectedContainer>;
+  const readCa = () => project.run('run', '--rm', '--no-deps', '-T', '--entrypoint', 'cat', 'cli', caPath);
 
   beforeAll(async () => {
-    project = new ComposeProject('compose.remote-broker.yaml', await freePorts());
+    ports = await freePorts();
+    project = new ComposeProject('compose.remote-broker.yaml', ports);
     await project.up();
     containers = await project.containers();
   });
@@ -47,13 +52,20 @@ describe.runIf(canRun)('compose.remote-broker.yaml', () => {
     expect(await project.runOnce('cli', 'demo')).toContain('All 13 steps happened');
   });
 
-  it('publishes what devices, controllers and the operator need, and nothing else', () => {
+  it('shows gateways a door of the platform, which nobody without a certificate gets through', async () => {
+    expect(containers.federation?.State).toMatchObject({ Status: 'running', Health: { Status: 'healthy' } });
+    const port = Number(ports.MQTT2GO_FEDERATION_PORT);
+    expect(await knock(port, { ca: await readCa() })).toEqual({ status: 403, code: 'forbidden' });
+  });
+
+  it('publishes what devices, controllers, gateways and the operator need, and nothing else', () => {
     const published = Object.entries(containers)
       .map(([service, container]) => [service, publishedBy(container)] as const)
       .filter(([, ports]) => ports.length > 0);
     expect(Object.fromEntries(published)).toEqual({
       activation: [':8885/tcp'],
       bus: ['127.0.0.1:8886/tcp'],
+      federation: [`:${ports.MQTT2GO_FEDERATION_PORT}/tcp`],
       'home-0': [':8883/tcp', ':8884/tcp', ':8889/tcp'],
     });
   });
@@ -68,6 +80,7 @@ describe.runIf(canRun)('compose.remote-broker.yaml', () => {
     for (const service of ['certificate-authority', 'topic-generator', 'discovery', 'provisioning']) {
       expect(networksOf(service).toSorted((a, b) => a.localeCompare(b))).toEqual(['database', 'services']);
     }
+    expect(networksOf('federation').toSorted((a, b) => a.localeCompare(b))).toEqual(['database', 'public', 'services']);
   });
 
   it('runs nothing as root or with a file system that can be changed, and gives each its own folder', () => {
@@ -79,15 +92,15 @@ describe.runIf(canRun)('compose.remote-broker.yaml', () => {
         RW,
       ]),
     );
-    expect(tls).toHaveLength(4);
+    expect(tls).toHaveLength(5);
     for (const [service, volume, isWritable] of tls) expect([volume, isWritable]).toEqual([service, false]);
   });
 
   it('is the same platform when it is started again', async () => {
-    const before = await project.run('run', '--rm', '--no-deps', '-T', '--entrypoint', 'cat', 'cli', caPath);
+    const before = await readCa();
     await project.run('down');
     await project.up();
-    expect(await project.run('run', '--rm', '--no-deps', '-T', '--entrypoint', 'cat', 'cli', caPath)).toBe(before);
+    expect(await readCa()).toBe(before);
     expect(await project.runOnce('cli', 'demo')).toContain('All 13 steps happened');
   });
 });

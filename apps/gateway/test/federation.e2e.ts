@@ -1,5 +1,5 @@
 import { request as httpsRequest } from 'node:https';
-import { Bus, discovery, federation, topicGenerator } from '@mqtt2go/messaging';
+import { Bus, certificateAuthority, discovery, federation, topicGenerator } from '@mqtt2go/messaging';
 import {
   Authority,
   createCertificateRequest,
@@ -10,7 +10,9 @@ import {
 } from '@mqtt2go/pki';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FederationStand, type Node } from './support/federation-stand.js';
+import { FederationStand, type Node, writeInvitation } from './support/federation-stand.js';
+import { freePorts } from './support/gateway-process.js';
+import { HouseProcess } from './support/house-process.js';
 import { activateDevice, join, now } from './support/joining.js';
 import { type Heard, refusal, type Wire } from './support/wire.js';
 
@@ -40,7 +42,7 @@ async function knowsManufacturer(node: Node): Promise<void> {
 }
 
 const set = (value: unknown): object => ({ type: 'command', timestamp: now(), command_type: 'set', value });
-const status_ = (value: unknown): object => ({
+const statusReport = (value: unknown): object => ({
   type: 'report',
   report_type: 'status',
   timestamp: now(),
@@ -65,6 +67,8 @@ const inOrder = (numbers: readonly number[]): number[] => [...new Set(numbers)];
 interface Answer {
   readonly status: number;
   readonly code: unknown;
+  /** Of a good answer. */
+  readonly json?: unknown;
 }
 
 /** Asks the gateways' door as whoever it is. */
@@ -93,7 +97,8 @@ function ask(
           const text = Buffer.concat(chunks).toString('utf8');
           const json: unknown = text.startsWith('{') ? JSON.parse(text) : {};
           const code = typeof json === 'object' && json !== null && 'code' in json ? json.code : undefined;
-          resolve({ status: response.statusCode ?? 0, code });
+          const { statusCode = 0 } = response;
+          resolve({ status: statusCode, code, ...(statusCode === 200 && { json }) });
         });
       },
     );
@@ -142,10 +147,10 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     await cloudApp.publish(topic, set({ name: 'on', number: 1 }));
     await device.hear(({ json }) => json.command_type === 'set');
-    await device.publish(topic, status_({ name: 'on', number: 2 }));
+    await device.publish(topic, statusReport({ name: 'on', number: 2 }));
     await cloudApp.hear(({ json }) => json.report_type === 'status');
     // Something that is said after, and so heard after what would have gone round.
-    await device.publish(topic, status_({ name: 'end', number: 3 }));
+    await device.publish(topic, statusReport({ name: 'end', number: 3 }));
     await cloudApp.publish(topic, set({ name: 'end', number: 4 }));
     for (const wire of [device, cloudApp]) {
       await wire.hear(says('end', 3));
@@ -163,7 +168,7 @@ describe('a gateway and its cloud', () => {
   });
 
   it('keep what is retained in the house for whoever comes later in the cloud', async () => {
-    await device.client.publishAsync(topic, JSON.stringify(status_({ name: 'kept', number: 1 })), {
+    await device.client.publishAsync(topic, JSON.stringify(statusReport({ name: 'kept', number: 1 })), {
       qos: 1,
       retain: true,
     });
@@ -190,7 +195,7 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     const talk = async (wire: Wire, name: string): Promise<void> => {
       for (let number = 0; number < messages; number += 1) {
-        await wire.publish(topic, name === 'up' ? status_({ name, number }) : set({ name, number }));
+        await wire.publish(topic, name === 'up' ? statusReport({ name, number }) : set({ name, number }));
         if (name === 'up' && number % 20 === 10) stand.internet.cut();
         if (name === 'up' && number % 20 === 15) {
           await bridgeIs(gateway, false);
@@ -225,7 +230,8 @@ describe('a gateway and its cloud', () => {
     cloudApp.forget();
     stand.internet.cut();
     await bridgeIs(gateway, false);
-    for (let number = 0; number < 20; number += 1) await device.publish(topic, status_({ name: 'waiting', number }));
+    for (let number = 0; number < 20; number += 1)
+      await device.publish(topic, statusReport({ name: 'waiting', number }));
     await waitFor(async () => ((await status(gateway)).bridge?.queued ?? 0) >= 20, 'the queue');
     await gateway.stop();
     await gateway.start();
@@ -234,6 +240,50 @@ describe('a gateway and its cloud', () => {
     await bridgeIs(gateway, true);
     await cloudApp.hear(says('waiting', 19));
     expect(inOrder(numbersIn(cloudApp, 'waiting'))).toEqual(Array.from({ length: 20 }, (_, number) => number));
+  }, 120_000);
+});
+
+describe('a gateway that is killed', () => {
+  it('says after its next start what waited, in order, and hears what was said to the house meanwhile', async () => {
+    const home = { homeId: 'home-7', gatewayId: 'gw' };
+    const node = await stand.gateway(undefined);
+    const house = await HouseProcess.build({
+      ...(await freePorts()),
+      MQTT2GO_DATA_DIR: node.dataDir,
+      DATABASE_URL: node.database.url,
+      MQTT2GO_INVITATION: await writeInvitation(await stand.invite(home.homeId, home.gatewayId)),
+    });
+    try {
+      node.attach(await house.start());
+      await bridgeIs(node, true);
+      const place = `${home.homeId}/${home.gatewayId}/living/socket/plug`;
+      const app = await node.app(home.homeId, home.gatewayId);
+      const houseApp = await node.connectApp(app);
+      const cloudApp = await stand.cloud.connectApp(await stand.cloud.app(home.homeId, home.gatewayId));
+      await cloudApp.subscribe(`${home.homeId}/#`);
+      await houseApp.publish(place, statusReport({ name: 'before', number: 0 }));
+      await cloudApp.hear(says('before'));
+      stand.internet.cut();
+      await bridgeIs(node, false);
+      for (let number = 0; number < 30; number += 1)
+        await houseApp.publish(place, statusReport({ name: 'kept', number }));
+      await waitFor(async () => ((await status(node)).bridge?.queued ?? 0) >= 30, 'the queue');
+      await house.kill();
+      await node.stop();
+      await cloudApp.publish(place, set({ name: 'to the house', number: 0 }));
+      node.attach(await house.start());
+      const again = await node.connectApp(app);
+      await again.subscribe(place);
+      stand.internet.mend();
+      await cloudApp.hear(says('kept', 29), 60_000);
+      expect(inOrder(numbersIn(cloudApp, 'kept'))).toEqual(Array.from({ length: 30 }, (_, number) => number));
+      await again.hear(says('to the house'));
+      await waitFor(async () => (await status(node)).bridge?.queued === 0, 'an empty queue');
+    } finally {
+      stand.internet.mend();
+      await node.stop();
+      await house.close();
+    }
   }, 120_000);
 });
 
@@ -253,6 +303,25 @@ describe('the gateways’ door', () => {
 
   it('answers an enrolled gateway', async () => {
     expect(await ask('/v1/list-manufacturers', {}, { identity, ca })).toMatchObject({ status: 200 });
+  });
+
+  it('renews the gateway’s certificates, with the same names and keys', async () => {
+    const bus = await gateway.busAs('federation');
+    const before = await bus.call(certificateAuthority.getGatewayRequests, {});
+    const answer = await ask('/v1/renew', { requests: before.requests }, { identity, ca });
+    const newer = certificateAuthority.gatewayCertificates.parse(answer.json);
+    const fresh = await bus.call(certificateAuthority.installGatewayCertificates, newer);
+    expect(readCertificate(fresh.cert).serialNumber).not.toBe(readCertificate(identity.cert).serialNumber);
+    expect(fresh.key).toBe(identity.key);
+    for (const one of [identity, fresh]) {
+      expect(await ask('/v1/list-manufacturers', {}, { identity: one, ca })).toMatchObject({ status: 200 });
+    }
+    // Another gateway's are not taken.
+    const foreign = { ...newer, issuing: newer.server };
+    await expect(bus.call(certificateAuthority.installGatewayCertificates, foreign)).rejects.toMatchObject({
+      code: 'certificate_not_accepted',
+    });
+    await bus.close();
   });
 
   it('refuses whoever shows no certificate, or one of another CA', async () => {
@@ -345,12 +414,12 @@ describe('the account of a bridge', () => {
       'CODE/activation',
       'home-1/users',
     ];
-    for (const topic of refused) await bridge.publish(topic, status_({ name: 'attack', number: 1 }));
-    await bridge.publish('home-3/gw/living/socket/plug', status_({ name: 'own', number: 1 }));
+    for (const topic of refused) await bridge.publish(topic, statusReport({ name: 'attack', number: 1 }));
+    await bridge.publish('home-3/gw/living/socket/plug', statusReport({ name: 'own', number: 1 }));
     await cloudApp.hear(says('own'));
     const observer = await stand.cloud.app('home-1', 'gw');
     const witness = await stand.cloud.connectApp(observer);
-    await witness.publish('home-1/gw/living/socket/lamp-1', status_({ name: 'own', number: 2 }));
+    await witness.publish('home-1/gw/living/socket/lamp-1', statusReport({ name: 'own', number: 2 }));
     await other.hear(says('own', 2));
     expect(other.heard.filter(says('attack'))).toEqual([]);
   });

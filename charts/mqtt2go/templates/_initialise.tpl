@@ -95,6 +95,8 @@ spec:
               value: /etc/mqtt2go/brokers/brokers.json
             - name: MQTT2GO_DISCOVERY_URL
               value: https://{{ include "mqtt2go.fullname" .root }}-discovery:8443
+            - name: MQTT2GO_FEDERATION_URL
+              value: https://{{ include "mqtt2go.doorAddress" .root }}
             - name: MQTT2GO_DEPLOYMENT_DIR
               value: /deployment
           {{- include "mqtt2go.containerSecurity" . | nindent 10 }}

@@ -20,11 +20,29 @@ topic-generator:
   writesAccess: false
   identities: [services/topic-generator]
   authorities: [services-ca.crt]
+federation:
+  sessions: false
+  writesAccess: false
+  identities: [services/federation, federation]
+  authorities: [services-ca.crt, ca.crt]
 {{- end -}}
 
 {{/* How many there may be at once. */}}
 {{- define "mqtt2go.replicas" -}}
 {{- if .autoscaling.enabled -}}{{ .autoscaling.maxReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
+{{- end -}}
+
+{{/* The port that gateways are told. */}}
+{{- define "mqtt2go.doorPort" -}}
+{{- with .Values.services.federation.door -}}
+{{- ternary .nodePort .port (eq .service.type "NodePort") | int -}}
+{{- end -}}
+{{- end -}}
+
+{{/* host:port that gateways are told. */}}
+{{- define "mqtt2go.doorAddress" -}}
+{{- $host := default .Values.publicHost .Values.services.federation.door.host -}}
+{{- include "mqtt2go.authority" (dict "host" $host "port" (include "mqtt2go.doorPort" .)) -}}
 {{- end -}}
 
 {{/* (root, component, values, traits) */}}
@@ -63,6 +81,12 @@ spec:
               fieldPath: metadata.name
         - name: MQTT2GO_REPLICAS
           value: {{ include "mqtt2go.replicas" .values | quote }}
+        {{- if eq .component "federation" }}
+        - name: MQTT2GO_FEDERATION_PORT
+          value: '8890'
+        - name: MQTT2GO_FEDERATION_URL
+          value: https://{{ include "mqtt2go.doorAddress" .root }}
+        {{- end }}
         {{- include "mqtt2go.extraEnv" .values.env | indent 8 }}
       {{- include "mqtt2go.containerSecurity" . | nindent 6 }}
       ports:
@@ -72,6 +96,11 @@ spec:
         {{- if eq .component "discovery" }}
         - name: rest
           containerPort: 8443
+          protocol: TCP
+        {{- end }}
+        {{- if eq .component "federation" }}
+        - name: door
+          containerPort: 8890
           protocol: TCP
         {{- end }}
       {{- include "mqtt2go.healthProbes" "metrics" | nindent 6 }}

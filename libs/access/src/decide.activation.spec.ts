@@ -56,7 +56,7 @@ describe('on the activation broker', () => {
       ['publish', '$SYS/activation'],
     ],
   );
-  for (const name of ['provisioning', 'topic-generator', 'certificate-authority', 'operator'] as const) {
+  for (const name of ['provisioning', 'topic-generator', 'certificate-authority', 'federation', 'operator'] as const) {
     check(name, service(name), 'activation', [], [...forNobody, ['all', 'CODE/activation']]);
   }
 });

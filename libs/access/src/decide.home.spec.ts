@@ -75,6 +75,33 @@ describe('on the home broker', () => {
   );
 
   check(
+    'the bridge of a home’s gateway',
+    { ...administrator, id: 'bridge.0a@home-1', role: 'bridge' },
+    'home',
+    [
+      ['subscribe', 'home-1/#'],
+      ['subscribe', '/home-1/#'],
+      ['all', 'home-1/users'],
+      ['all', 'home-1/gw-1'],
+      ['all', 'home-1/gw-1/add_device'],
+      ['all', 'home-1/gw-1/kitchen'],
+      ['all', 'home-1/gw-1/kitchen/doorlock/lock-1'],
+      ['all', '/home-1/gw-2/kitchen/socket/plug-1'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'plug-1/topics'],
+      ['all', 'plug-1/topic'],
+      ['all', 'home-1/topics'],
+      ['all', 'phone-1/topics'],
+      ['all', 'CODE/activation'],
+      ['all', 'CODE/wifi'],
+      ['publish', 'home-1/gw-1/kitchen/socket/plug-1/more'],
+    ],
+  );
+
+  check(
     'an administrator',
     administrator,
     'home',

@@ -43,14 +43,16 @@ describe('loadConfig', () => {
         bus: 8886,
         homeServices: 8887,
         activationServices: 8888,
-        federation: 8889,
+        federation: 8890,
       },
       encryptionKey: undefined,
       plugins: ['revision-1'],
       log: { level: 'info', format: 'json' },
       services: ['certificate-authority', 'topic-generator', 'discovery', 'provisioning', 'federation'],
+      memory: 'large',
       invitation: undefined,
       bridge: true,
+      mdns: { isOn: true, interfaces: undefined },
     });
   });
 
@@ -82,6 +84,11 @@ describe('loadConfig', () => {
     expect(loadConfig({ MQTT2GO_SERVICES: 'none' }).services).toEqual([]);
   });
 
+  it('takes interfaces on which a local gateway is told', () => {
+    const { mdns } = loadConfig({ MQTT2GO_MDNS: 'off', MQTT2GO_MDNS_INTERFACES: 'eth0, wlan0' });
+    expect(mdns).toEqual({ isOn: false, interfaces: ['eth0', 'wlan0'] });
+  });
+
   it('cannot be changed afterwards', () => {
     const config = loadConfig({});
     expect(Object.isFrozen(config)).toBe(true);
@@ -106,6 +113,11 @@ describe('loadConfig', () => {
     ],
     [{ MQTT2GO_LOG_FORMAT: 'xml' }, "MQTT2GO_LOG_FORMAT is 'xml'; it takes 'json' or 'pretty'"],
     [{ MQTT2GO_PLUGINS: 'a,,b' }, "MQTT2GO_PLUGINS is 'a,,b'; it takes names of plugins, separated by commas"],
+    [{ MQTT2GO_MDNS: 'maybe' }, "MQTT2GO_MDNS is 'maybe'; it takes 'on' or 'off'"],
+    ...['eth0,', '../eth0', 'eth 0', 'a-name-too-long-for-linux'].map((name): [Environment, string] => [
+      { MQTT2GO_MDNS_INTERFACES: name },
+      `MQTT2GO_MDNS_INTERFACES is '${name}'; it takes names of network interfaces, separated by commas, such as eth0,wlan0`,
+    ]),
     [{ MQTT2GO_PROFILE: 'cloud' }, "MQTT2GO_PROFILE is 'cloud'; it takes 'remote-broker'"],
     [
       { MQTT2GO_PROFILE: 'local-gateway' },
@@ -170,6 +182,7 @@ describe('loadServiceConfig', () => {
         ],
       },
       discoveryUrl: 'https://localhost:8443',
+      federationUrl: 'https://localhost:8890',
       tlsDir: '/d/tls',
       replica: expect.stringMatching(/^[A-Za-z0-9.-]+$/),
       replicas: 1,
@@ -183,6 +196,7 @@ describe('loadServiceConfig', () => {
       MQTT2GO_HOME_BROKER_URL: 'mqtts://home:2',
       MQTT2GO_ACTIVATION_BROKER_URL: 'mqtts://activation:3',
       MQTT2GO_DISCOVERY_URL: 'https://discovery:4',
+      MQTT2GO_FEDERATION_URL: 'https://gateways.example:5',
       MQTT2GO_TLS_DIR: '/tls',
       MQTT2GO_REPLICA: 'provisioning-1',
       MQTT2GO_REPLICAS: '2',
@@ -195,6 +209,7 @@ describe('loadServiceConfig', () => {
         home: [{ urls: ['mqtts://home:2'] }],
       },
       discoveryUrl: 'https://discovery:4',
+      federationUrl: 'https://gateways.example:5',
       tlsDir: '/tls',
       replica: 'provisioning-1',
       replicas: 2,
@@ -202,9 +217,23 @@ describe('loadServiceConfig', () => {
     });
   });
 
+  it('has its gateways come to the public host, if nothing else is said', () => {
+    const url = (host: string) =>
+      loadServiceConfig({
+        DATABASE_URL: 'postgres://db/x',
+        MQTT2GO_PUBLIC_HOST: host,
+        MQTT2GO_FEDERATION_PORT: '7',
+      }).federationUrl;
+    expect(url('home.example')).toBe('https://home.example:7');
+    expect(url('2001:db8::1')).toBe('https://[2001:db8::1]:7');
+  });
+
   it('takes no connection without TLS', () => {
     expect(refusal({ DATABASE_URL: 'postgres://db/x', MQTT2GO_BUS_URL: 'mqtt://bus' }, loadServiceConfig)).toBe(
       "MQTT2GO_BUS_URL is 'mqtt://bus'; it takes a URL that begins with mqtts://",
     );
+    expect(
+      refusal({ DATABASE_URL: 'postgres://db/x', MQTT2GO_FEDERATION_URL: 'http://gateways' }, loadServiceConfig),
+    ).toBe("MQTT2GO_FEDERATION_URL is 'http://gateways'; it takes a URL that begins with https://");
   });
 });

@@ -66,6 +66,14 @@ export interface PlatformConfig extends CommonConfig {
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
   readonly bridge: boolean;
+  /** How the local gateway is told in the house's network. */
+  readonly mdns: MdnsConfig;
+}
+
+export interface MdnsConfig {
+  readonly isOn: boolean;
+  /** The only network interfaces on which it is told; undefined: all that it listens on. */
+  readonly interfaces: readonly string[] | undefined;
 }
 
 /** What a service that runs as its own process reads. */
@@ -73,6 +81,8 @@ export interface ServiceConfig extends CommonConfig {
   readonly databaseUrl: string;
   readonly brokers: BrokersConfig;
   readonly discoveryUrl: string;
+  /** Where gateways reach their door: `https://host:port`. */
+  readonly federationUrl: string;
   /** Tells this process from the service's other replicas, and is the same after a restart. */
   readonly replica: string;
   /** How many processes of the service there are: one that stops leaves its work to the others when there are any. */
@@ -102,7 +112,7 @@ const commonSettings = {
   MQTT2GO_BUS_PORT: port(8886),
   MQTT2GO_HOME_SERVICES_PORT: port(8887),
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
-  MQTT2GO_FEDERATION_PORT: port(8889),
+  MQTT2GO_FEDERATION_PORT: port(8890),
   ...encryptionKeySettings,
   MQTT2GO_PLUGINS: list('names of plugins, separated by commas').default(['revision-1']),
   MQTT2GO_LOG_LEVEL: z
@@ -115,11 +125,20 @@ const commonSettings = {
 const replicaName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 const databaseUrl = url('postgres', 'postgresql');
 
+/** Linux takes no longer ones. */
+const interfaceName = /^[^\s/,]{1,15}$/;
+const interfaceExpectation = 'names of network interfaces, separated by commas, such as eth0,wlan0';
+
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
+  MQTT2GO_MDNS_INTERFACES: list(interfaceExpectation)
+    .refine((names) => names.length <= 32 && names.every((name) => interfaceName.test(name)))
+    .optional()
+    .describe(interfaceExpectation),
   MQTT2GO_SERVICES: list(`'all', 'none', or some of ${runnableServices.join(', ')}, separated by commas`).default([
     'all',
   ]),
@@ -134,6 +153,7 @@ const serviceSettings = {
   MQTT2GO_HOME_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_ACTIVATION_BROKER_URL: url('mqtts').optional(),
   MQTT2GO_DISCOVERY_URL: url('https').optional(),
+  MQTT2GO_FEDERATION_URL: url('https').optional(),
   MQTT2GO_TLS_DIR: text('the path of a folder with ca.crt, services-ca.crt and services/').optional(),
   MQTT2GO_REPLICA: z.string().regex(replicaName).optional().describe('a name of letters, digits, . and -, 63 at most'),
   MQTT2GO_REPLICAS: z
@@ -157,6 +177,7 @@ export function loadConfig(env: Environment): PlatformConfig {
     memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
+    mdns: { isOn: settings.MQTT2GO_MDNS === 'on', interfaces: settings.MQTT2GO_MDNS_INTERFACES },
   });
 }
 
@@ -167,12 +188,13 @@ export function loadConfig(env: Environment): PlatformConfig {
 export function loadServiceConfig(env: Environment): ServiceConfig {
   const settings = readSettings(serviceSettings, withDatabaseUrl(env));
   const shared = common(settings);
-  const { ports } = shared;
+  const { ports, publicHost } = shared;
   return deepFreeze({
     ...shared,
     databaseUrl: settings.DATABASE_URL,
     brokers: chosenBrokers(settings, shared),
     discoveryUrl: settings.MQTT2GO_DISCOVERY_URL ?? `https://localhost:${ports.discovery}`,
+    federationUrl: settings.MQTT2GO_FEDERATION_URL ?? `https://${urlHost(publicHost)}:${ports.federation}`,
     tlsDir: resolve(settings.MQTT2GO_TLS_DIR ?? `${shared.dataDir}/tls`),
     replica: settings.MQTT2GO_REPLICA ?? ownReplicaName(),
     replicas: settings.MQTT2GO_REPLICAS,
@@ -201,6 +223,11 @@ function chosenBrokers(
     homeWssPort: ports.homeWss,
     activationPort: ports.activation,
   });
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** A host's name may have letters that client ids had better not have. */

@@ -313,7 +313,7 @@ describe('a device', () => {
     platform.home.disconnectAll();
     await back;
     const [lost, ...refused] = problems;
-    expect(lost?.retryInMs).toBeLessThanOrEqual(times.backOff.minMs);
+    expect(lost?.retryInMs).toBeLessThan(2 * times.backOff.minMs);
     expect(refused).toHaveLength(4);
     expect(refused.every(({ retryInMs = 0 }) => retryInMs > 0)).toBe(true);
     expect(await store.state()).toEqual(before);
@@ -346,6 +346,21 @@ describe('a device', () => {
     platform.home.disconnectAll();
     await back;
     expect(platform.home.connects).toBe(2);
+  });
+
+  it.each([0, 0.25, 0.999])('comes back after a share of a wait, for each device another one (%d)', async (share) => {
+    const store = await ready(await platform.mint(id));
+    const device = new Device(store, { times, random: () => share });
+    devices.push(device);
+    const problems: DeviceProblem[] = [];
+    device.on('problem', (problem) => problems.push(problem));
+    const active = once(device, 'active');
+    void device.run();
+    await active;
+    const back = once(device, 'active');
+    platform.home.disconnectAll();
+    await back;
+    expect(problems.map(({ retryInMs }) => retryInMs)).toEqual([2 * times.backOff.minMs * share]);
   });
 
   describe('at home', () => {

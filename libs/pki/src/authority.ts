@@ -1,4 +1,4 @@
-import { X509Certificate as NodeCertificate } from 'node:crypto';
+import { createPublicKey, X509Certificate as NodeCertificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type BaseBlock, Integer } from 'asn1js';
@@ -138,6 +138,30 @@ export class Authority {
   /** This CA with a newer certificate, PEM, of the same key. @throws Mqtt2goError `configuration_invalid` for another key */
   withCertificate(certificate: string): Authority {
     return new Authority(certificate, this.#privateKey);
+  }
+
+  /**
+   * This CA as a trust anchor of its own (PEM): the same name and key, signed by itself. For TLS servers that trust nothing but
+   * what ends in a self-signed certificate: with it they trust what this CA issues, and nothing else that is below its root.
+   */
+  asTrustAnchor(nowMs: number): string {
+    const spki = publicKeyDer(createPublicKey(this.#privateKey));
+    const identifier = keyIdentifier(publicKeyBits(spki));
+    const { pem } = write(this.#signer, {
+      serialNumber: createSerialNumber(),
+      issuer: this.#subject,
+      subject: this.#subject,
+      notBeforeMs: wholeSeconds(nowMs - BACKDATED_MS),
+      notAfterMs: this.#notAfterMs,
+      spki,
+      extensions: [
+        authorityConstraints(0),
+        authorityUsage,
+        subjectKeyIdentifier(identifier),
+        authorityKeyIdentifier(identifier),
+      ],
+    });
+    return pem;
   }
 
   /** A self-signed CA. */

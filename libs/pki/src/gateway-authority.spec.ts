@@ -43,10 +43,16 @@ interface Shown {
 const shown = (cert: string, { privateKey }: KeyPair): Shown => ({ cert, key: writePrivateKey(privateKey) });
 
 /** What the server's TLS says of a client with this certificate; undefined if it is trusted. */
-async function distrustOfClient(client: Shown): Promise<string | undefined> {
+async function distrustOfClient(client: Shown, trusted = root.certificate): Promise<string | undefined> {
   const keys = await generateKeys();
   const server = root.issueServer({ commonName: 'cloud', hosts: ['localhost'], publicKey: keys.publicKey, nowMs });
-  return handshake(shown(server.pem, keys), client, (socket) => String(socket.authorizationError ?? ''));
+  return handshake(
+    shown(server.pem, keys),
+    client,
+    (socket) => String(socket.authorizationError ?? ''),
+    'localhost',
+    trusted,
+  );
 }
 
 /** What a client says of a server with this certificate. */
@@ -59,8 +65,9 @@ async function handshake(
   client: Shown | undefined,
   judge: ((socket: TLSSocket) => string) | undefined,
   servername = 'localhost',
+  trusted = root.certificate,
 ): Promise<string | undefined> {
-  const server = createServer({ cert, key, ca: [root.certificate], requestCert: true, rejectUnauthorized: false });
+  const server = createServer({ cert, key, ca: [trusted], requestCert: true, rejectUnauthorized: false });
   const judged = new Promise<string>((resolve) =>
     server.once('secureConnection', (socket) => resolve(judge?.(socket) ?? '')),
   );
@@ -132,6 +139,28 @@ describe('a gateway’s CA for devices', () => {
     const leaf = new Authority(pem, below.privateKey).issueDevice({ deviceId: 'x', publicKey: keys.publicKey, nowMs });
     const chain = joinPem([leaf.pem, pem, authority.certificate]);
     expect(await distrustOfClient(shown(chain, keys))).toBeDefined();
+  });
+});
+
+describe('a broker that trusts the platform’s own device CA only', () => {
+  it('trusts its devices, and none of a gateway’s', async () => {
+    const authorityKeys = await generateKeys();
+    const { pem } = root.issueAuthority({
+      commonName: 'Own Devices',
+      publicKey: authorityKeys.publicKey,
+      nowMs,
+      validityMs: ISSUING_AUTHORITY_VALIDITY_MS,
+      pathLength: 0,
+    });
+    const own = new Authority(pem, authorityKeys.privateKey);
+    const gateways = await gatewayAuthority('devices');
+    const distrustOf = async (authority: Authority): Promise<string | undefined> => {
+      const keys = await generateKeys();
+      const device = authority.issueDevice({ deviceId: 'lamp-1', publicKey: keys.publicKey, nowMs });
+      return distrustOfClient(shown(authority.withChain(device.pem), keys), own.asTrustAnchor(nowMs));
+    };
+    expect(await distrustOf(own)).toBeUndefined();
+    expect(await distrustOf(gateways)).toBeDefined();
   });
 });
 

@@ -41,6 +41,7 @@ export const errorCodes = {
   configuration_invalid: 'A setting is missing or wrong.',
   port_in_use: 'A port that is needed is taken by another program.',
   data_folder_locked: 'The data folder is in use by another process.',
+  gateway_name_taken: 'Another gateway in this network is called MQTT2GO.local.',
   plugin_incompatible: 'The plugin is made for another version of the plugin API.',
   plugin_failed: 'The plugin could not be loaded or started.',
   internal: 'Something unexpected went wrong; the logs tell more.',

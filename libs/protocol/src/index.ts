@@ -4,6 +4,7 @@ export * from './discovery-rest.js';
 export * from './errors.js';
 export * from './identifiers.js';
 export * from './label.js';
+export * from './local-broker.js';
 export {
   type Direction,
   type Envelope,

@@ -6,20 +6,31 @@ export interface HealthCheck {
   readonly check: () => unknown;
   /** Of the checks with the same word here, one that is up is enough. */
   readonly oneOf?: string;
+  /** The service works without it, though not as it should. */
+  readonly degrades?: boolean;
 }
 
 const checkTimeoutMs = 2_000;
 
-/** Up when every dependency is, or another that is as good. Looks at all of them at once; one that does not answer in 2 seconds is down. */
+/**
+ * Up when every dependency is, or another that is as good; degraded when all that is down is marked so. Looks at all of
+ * them at once; one that does not answer in 2 seconds is down.
+ */
 export async function checkHealth(name: string, checks: readonly HealthCheck[]): Promise<HealthReport> {
   const dependencies = await Promise.all(checks.map(checkOne));
   const needed = new Map<string, boolean>();
-  checks.forEach(({ oneOf }, index) => {
+  let isDegraded = false;
+  checks.forEach(({ oneOf, degrades = false }, index) => {
     const isUp = dependencies[index]?.status === 'up';
+    if (degrades) {
+      isDegraded ||= !isUp;
+      return;
+    }
     const need = oneOf ?? `${index}`;
     needed.set(need, isUp || (needed.get(need) ?? false));
   });
-  return { name, status: [...needed.values()].every(Boolean) ? 'up' : 'down', dependencies };
+  const hasAll = [...needed.values()].every(Boolean);
+  return { name, status: !hasAll ? 'down' : isDegraded ? 'degraded' : 'up', dependencies };
 }
 
 async function checkOne({ name, check }: HealthCheck): Promise<DependencyHealth> {

@@ -29,8 +29,9 @@ export async function serveOperations(
   server.get('/health/live', () => ({ status: 'up' }));
   server.get('/health/ready', async (_request, reply) => {
     const reports = await Promise.all(services().map((handle) => handle.health()));
-    const status = reports.length > 0 && reports.every((report) => report.status === 'up') ? 'up' : 'down';
-    return reply.code(status === 'up' ? 200 : 503).send({ status, services: reports });
+    const worst = (['down', 'degraded'] as const).find((status) => reports.some((report) => report.status === status));
+    const status = reports.length === 0 ? 'down' : (worst ?? 'up');
+    return reply.code(status === 'down' ? 503 : 200).send({ status, services: reports });
   });
   server.get('/metrics', async (_request, reply) => {
     const texts = await Promise.all([processMetrics(), ...services().map((handle) => handle.metrics())]);

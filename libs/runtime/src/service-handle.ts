@@ -11,8 +11,8 @@ export interface ServiceHandle {
 
 export interface HealthReport {
   readonly name: string;
-  /** `up` when every dependency is. */
-  readonly status: 'up' | 'down';
+  /** `up` when every dependency is; `degraded` when what is down is none that the service cannot do without. */
+  readonly status: 'up' | 'degraded' | 'down';
   readonly dependencies: readonly DependencyHealth[];
 }
 

@@ -17,6 +17,7 @@ const ports = {
   MQTT2GO_HOME_CONTROLLERS_PORT: '18889',
   MQTT2GO_ACTIVATION_PORT: '18885',
   MQTT2GO_BUS_PORT: '18886',
+  MQTT2GO_FEDERATION_PORT: '18890',
 };
 /** What is measured: the platform without its simulators. */
 const parts = [
@@ -24,6 +25,7 @@ const parts = [
   'certificate-authority',
   'topic-generator',
   'discovery',
+  'federation',
   'home-0',
   'activation',
   'bus',

@@ -4,7 +4,9 @@ import { openDataSource } from '@mqtt2go/persistence';
 import {
   type EncryptionKey,
   homeOfAuthority,
+  isIssuedBy,
   isLocalHost,
+  readCertificate,
   PUBLIC_FILE_MODE,
   SECRET_FILE_MODE,
   SecretBox,
@@ -75,6 +77,17 @@ export class DeploymentIssuer {
     return this.authorities.root.certificate;
   }
 
+  /**
+   * PEM: what a broker that knows devices by their names alone has to trust. Not the root, below which each gateway has a CA that
+   * could give any name to anybody, but the CA of the platform's own devices.
+   * @param existing what the broker has; answered again while it is good, so that a broker is not disturbed
+   */
+  devicesCa(existing: string | undefined): string {
+    const { issuing } = this.authorities;
+    const isGood = existing !== undefined && isAnchorOf(issuing.certificate, existing);
+    return isGood ? existing : issuing.asTrustAnchor(this.clock.now());
+  }
+
   /** PEM: the CA of the services and of the doors for them. */
   get servicesCa(): string {
     return this.authorities.services.certificate;
@@ -138,5 +151,20 @@ export class DeploymentIssuer {
     });
     if (isNew) this.#issued.push(place.name);
     return identity;
+  }
+}
+
+/** True if `anchor` is a self-signed certificate of the CA's name and key that lasts as long. */
+function isAnchorOf(authority: string, anchor: string): boolean {
+  try {
+    const [own, other] = [readCertificate(authority), readCertificate(anchor)];
+    return (
+      own.commonName === other.commonName &&
+      own.notAfterMs === other.notAfterMs &&
+      own.publicKey.equals(other.publicKey) &&
+      isIssuedBy(anchor, anchor)
+    );
+  } catch {
+    return false;
   }
 }

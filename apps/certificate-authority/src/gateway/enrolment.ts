@@ -47,9 +47,13 @@ export interface GatewayIdentity extends Omit<Invitation, 'root'> {
   readonly key: string;
 }
 
-const names = { issuing: 'authority/issuing', server: 'authority/server', identity: 'gateway/identity' } as const;
-type Holder = keyof typeof names;
-const holders = Object.keys(names) as Holder[];
+const holders = ['issuing', 'server', 'identity'] as const;
+type Holder = (typeof holders)[number];
+const names: Readonly<Record<Holder, string>> = {
+  issuing: 'authority/issuing',
+  server: 'authority/server',
+  identity: 'gateway/identity',
+};
 
 /**
  * Enrols unless that is done. The keys are stored before the cloud is asked, so that a gateway that was killed before it had

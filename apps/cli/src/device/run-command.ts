@@ -1,10 +1,19 @@
-import { Device, type DeviceNotice, type DevicePhase, type DeviceStep, FolderDeviceStore } from '@mqtt2go/device-sdk';
+import {
+  BrokerFinder,
+  Device,
+  type DeviceNotice,
+  type DeviceOptions,
+  type DevicePhase,
+  type DeviceStep,
+  FolderDeviceStore,
+} from '@mqtt2go/device-sdk';
+import { LocalBrokerLookup } from '@mqtt2go/mdns';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { readSeconds } from '../terminal/arguments.js';
 import type { Context } from '../terminal/context.js';
-import { duration } from '../terminal/layout.js';
+import { duration, wrapWords } from '../terminal/layout.js';
 import { StepView } from '../terminal/step-view.js';
 
 const options = z.object({
@@ -12,7 +21,11 @@ const options = z.object({
   reportEvery: z.number().default(30_000),
   reset: z.boolean().default(false),
   untilActive: z.boolean().default(false),
+  local: z.boolean().default(true),
 });
+
+/** How long a device waits for a gateway in the house before it goes to the Discovery server. */
+const localTimeoutMs = 1_000;
 
 export function runCommand(
   command: Command,
@@ -23,6 +36,7 @@ export function runCommand(
     .argument('<dir>', 'what mqtt2go factory mint has written')
     .option('--report-every <seconds>', 'how often it reports its state (default: 30)', readSeconds)
     .option('--reset', 'forget everything since the factory first', false)
+    .option('--no-local', 'do not look for MQTT2GO.local first, which takes a second where there is none')
     .option('--until-active', 'end when it has its topics', false)
     .addHelpText(
       'after',
@@ -42,13 +56,18 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
   const store = new FolderDeviceStore(folder);
   const { file } = await store.identity();
   if (given.reset) await store.forget();
-  const device = new Device(store, { times: { reportEveryMs: given.reportEvery } });
   const { bold, dim, green, yellow } = terminal.colors;
   const view = new StepView(terminal);
   const say = (event: object, words: string): void => {
     if (terminal.json) terminal.result(event, () => '');
     else terminal.note(words);
   };
+  const onSeveral = (addresses: readonly string[]): void => {
+    const words = `Several gateways in this network say that they are MQTT2GO.local: ${addresses.join(', ')}`;
+    say({ event: 'several_gateways', addresses }, `      ${yellow(words)}`);
+  };
+  const looking = given.local ? localLooking(onSeveral) : {};
+  const device = new Device(store, { times: { reportEveryMs: given.reportEvery }, ...looking });
 
   say(
     { event: 'start', device_id: file.device_id },
@@ -74,7 +93,10 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
         ? 'Nobody has added the device yet.'
         : `${error.code}: ${error.message}`;
     const event = { event: 'problem', code: error.code, detail: error.message, retry_in_ms: Math.round(retryInMs) };
-    if (words !== waiting) say(event, `      ${yellow(words)} ${dim('Tries again.')}`);
+    if (words !== waiting) {
+      const lines = wrapWords(words, 72).map((line) => `      ${yellow(line)}`);
+      say(event, `${lines.join('\n')} ${dim('Tries again.')}`);
+    }
     waiting = words;
   });
   device.on('active', (topics) => {
@@ -98,4 +120,13 @@ async function runDevice(context: Context, given: z.infer<typeof options>, folde
   const startedMs = performance.now();
   await device.run(signal);
   say({ event: 'stopped' }, dim(`Stopped after ${duration(performance.now() - startedMs)}; its state is kept.`));
+}
+
+/** Step 3: a gateway in the house comes before the Discovery server. */
+function localLooking(onSeveral: (addresses: readonly string[]) => void): Pick<DeviceOptions, 'finder' | 'lookup'> {
+  const { find, lookup } = new LocalBrokerLookup({
+    timeoutMs: localTimeoutMs,
+    onSeveral: (gateways) => onSeveral(gateways.map(({ addresses: [address = ''] }) => address)),
+  });
+  return { finder: new BrokerFinder(find), lookup };
 }

@@ -1,4 +1,4 @@
-import { duration, shortenPem, wrap } from './layout.js';
+import { duration, shortenPem, wrap, wrapWords } from './layout.js';
 import type { Terminal } from './terminal.js';
 
 /** Something that happens. */
@@ -64,18 +64,4 @@ export class StepView {
     }
     return lines.join('\n');
   }
-}
-
-function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

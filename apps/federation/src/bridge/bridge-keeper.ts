@@ -14,7 +14,6 @@ export interface BridgeKeeperOptions {
   readonly homeLink: BrokerLink | undefined;
   readonly backoffMs?: BridgeOptions['backoffMs'];
   readonly log: Logger;
-  readonly registry: Registry;
 }
 
 /** Runs the bridge while the service runs, and tells how it is. */
@@ -28,11 +27,10 @@ export class BridgeKeeper implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { homeLink, registry, log, ...rest } = this.options;
+    const { homeLink, log, ...rest } = this.options;
     if (homeLink === undefined) return;
     const queue = await BridgeQueue.open(this.dataSource, log);
     this.bridge = new Bridge({ ...rest, homeLink, log, queue, link: this.link });
-    this.measure(registry);
     await this.bridge.start();
   }
 
@@ -44,24 +42,22 @@ export class BridgeKeeper implements OnApplicationBootstrap, BeforeApplicationSh
   state(): BridgeState | undefined {
     return this.bridge?.state();
   }
+}
 
-  private measure(registry: Registry): void {
-    const gauge = (name: string, help: string, read: (state: BridgeState) => number): void => {
-      const state = (): BridgeState | undefined => this.state();
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          const now = state();
-          if (now !== undefined) this.set(read(now));
-        },
-      });
-    };
-    gauge('mqtt2go_bridge_connected', '1 while the house and the cloud are joined.', (state) =>
-      Number(state.connected),
-    );
-    gauge('mqtt2go_bridge_queued', 'Messages of the house that wait for the cloud.', (state) => state.queued);
-    gauge('mqtt2go_bridge_dropped_total', 'Messages given up because too many waited.', (state) => state.dropped);
-  }
+/** Registered on every platform: where there is no bridge they are 0. */
+export function measureBridge(registry: Registry, state: () => BridgeState | undefined): void {
+  const gauge = (name: string, help: string, read: (now: BridgeState) => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        const now = state();
+        this.set(now === undefined ? 0 : read(now));
+      },
+    });
+  };
+  gauge('mqtt2go_bridge_connected', '1 while the house and the cloud are joined.', (now) => Number(now.connected));
+  gauge('mqtt2go_bridge_queued_messages', 'Messages of the house that wait for the cloud.', (now) => now.queued);
+  gauge('mqtt2go_bridge_dropped_total', 'Messages given up because too many waited.', (now) => now.dropped);
 }

@@ -53,9 +53,9 @@ export class BridgeQueue {
     return queue;
   }
 
-  /** Those that wait, the ones that are being stored included. */
+  /** Those that are stored. */
   get size(): number {
-    return this.messages + this.pending.length;
+    return this.messages;
   }
 
   /** Those that are being stored. */

@@ -29,6 +29,7 @@ export class ClockKeeper {
   private constructor(
     private readonly folder: string,
     private readonly log: Logger,
+    private readonly onCorrected: () => void,
     lastKnownMs: number | undefined,
   ) {
     this.clock = new FloorClock({ builtAtMs, lastKnownMs, isSynchronised, bootMs: () => uptime() * 1_000 });
@@ -37,13 +38,16 @@ export class ClockKeeper {
     });
   }
 
-  /** A stored time that cannot be read is left aside, and told. */
-  static async open(folder: string, log: Logger): Promise<ClockKeeper> {
+  /**
+   * A stored time that cannot be read is left aside, and told.
+   * @param onCorrected called after the time was corrected
+   */
+  static async open(folder: string, log: Logger, onCorrected: () => void): Promise<ClockKeeper> {
     const lastKnownMs = await readLastKnownTime(folder).catch((error: unknown) => {
       log.warn({ err: error, file: clockFilePath(folder) }, 'the last known time cannot be read');
       return undefined;
     });
-    const keeper = new ClockKeeper(folder, log, lastKnownMs);
+    const keeper = new ClockKeeper(folder, log, onCorrected, lastKnownMs);
     keeper.#tell(keeper.clock.state);
     return keeper;
   }
@@ -67,8 +71,9 @@ export class ClockKeeper {
       const beforeMs = this.clock.now();
       this.#tell(await this.clock.check());
       this.#failedBefore = false;
-      const wasCorrected = Math.abs(this.clock.now() - beforeMs) > correctionMs;
-      if (wasCorrected) await this.#store();
+      if (Math.abs(this.clock.now() - beforeMs) < correctionMs) return;
+      this.onCorrected();
+      await this.#store();
     } catch (error) {
       if (!this.#failedBefore) this.log.warn({ err: error }, 'the time could not be corrected; trying again');
       this.#failedBefore = true;

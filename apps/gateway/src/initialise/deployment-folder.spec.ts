@@ -6,6 +6,7 @@ import {
   readIdentity,
   readPlatformFile,
   readServiceFiles,
+  readTlsFile,
   runnableServices,
 } from '@mqtt2go/config';
 import {
@@ -52,6 +53,7 @@ beforeEach(async () => {
     MQTT2GO_BROKERS: join(root, 'brokers.json'),
     MQTT2GO_PUBLIC_HOST: 'mqtt.example.org',
     MQTT2GO_DISCOVERY_URL: 'https://discovery-service:8443',
+    MQTT2GO_FEDERATION_URL: 'https://gateways.example.org',
     MQTT2GO_DEPLOYMENT_DIR: join(root, 'deployment'),
   };
 });
@@ -103,6 +105,13 @@ describe('a deployment', () => {
     }
     const rest = await readIdentity(at('services', 'discovery'), 'discovery');
     expect(namesAllHosts(rest.cert, ['discovery-service', 'mqtt.example.org', 'discovery', 'localhost'])).toBe(true);
+    const door = await readIdentity(at('services', 'federation'), 'federation');
+    expect(namesAllHosts(door.cert, ['gateways.example.org', 'mqtt.example.org', 'federation', 'localhost'])).toBe(
+      true,
+    );
+    expect(await readTlsFile(at('services', 'federation'), 'ca.crt')).toBe(
+      await readFile(at('operator', 'ca.crt'), 'utf8'),
+    );
   });
 
   it('gives each broker certificates for its own names, readable by its group, and nobody access', async () => {
@@ -128,7 +137,7 @@ describe('a deployment', () => {
       host: 'mqtt.example.org',
       busUrl: 'mqtts://127.0.0.1:8886',
       controllerUrl: 'mqtts://apps-home-0.example.org:8889',
-      ports: { home: 8883, homeWss: 8884, activation: 8885 },
+      ports: { home: 8883, homeWss: 8884, activation: 8885, federation: 443 },
       tlsDir: at('operator'),
     });
   });

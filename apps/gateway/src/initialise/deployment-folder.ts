@@ -101,8 +101,8 @@ async function writeService(
   const hosts = nameableHosts([service, ...loopback]);
   await issuer.service(service, { folder: join(folder, 'services'), name: service, hosts });
   if (service !== 'discovery' && service !== 'federation') return;
-  const told = service === 'discovery' ? [hostOf(config.discoveryUrl)] : [];
-  const reached = nameableHosts([...told, config.publicHost, ...hosts]);
+  const told = hostOf(service === 'discovery' ? config.discoveryUrl : config.federationUrl);
+  const reached = nameableHosts([told, config.publicHost, ...hosts]);
   await issuer.server({ folder, name: service, hosts: reached });
 }
 
@@ -121,7 +121,10 @@ async function writeBroker(issuer: DeploymentIssuer, broker: PlannedBroker, fold
     await issuer.server({ ...front, hosts: nameableHosts([...broker.hosts, ...loopback]) });
     await writeAccess(role, folder);
   }
-  if (role === 'home') files[brokerFileNames.devicesCa] = issuer.ca;
+  if (role === 'home') {
+    const devicesCa = brokerFileNames.devicesCa;
+    files[devicesCa] = issuer.devicesCa(await readIfThere(join(folder, devicesCa)));
+  }
   for (const [file, content] of Object.entries(files)) await writeIfOther(join(folder, file), content);
 }
 
@@ -140,7 +143,7 @@ async function writeAccess(role: 'home' | 'activation', folder: string): Promise
 
 /** For the command line: `MQTT2GO_DATA_DIR=<this folder> mqtt2go ...`. */
 async function writeOperator(issuer: DeploymentIssuer, config: DeploymentConfig, clock: Clock): Promise<void> {
-  const { brokers, ports, publicHost } = config;
+  const { brokers, federationUrl, ports, publicHost } = config;
   const folder = join(config.deploymentDir, 'operator');
   await issuer.writeAuthorities(folder);
   await issuer.service('operator', { folder: join(folder, 'services'), name: 'operator', hosts: ['localhost'] });
@@ -154,6 +157,7 @@ async function writeOperator(issuer: DeploymentIssuer, config: DeploymentConfig,
       homeWss: webSocket === undefined ? ports.homeWss : Number(new URL(webSocket).port || 443),
       activation: brokers.activation.port,
       discovery: ports.discovery,
+      federation: Number(new URL(federationUrl).port || 443),
       bus: ports.bus,
       health: ports.health,
     },

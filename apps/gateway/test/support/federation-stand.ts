@@ -17,9 +17,16 @@ const cloudHost = '127.0.0.2';
 
 const log = process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger;
 
+/** The file of an invitation, as `MQTT2GO_INVITATION` names it. */
+export async function writeInvitation(invitation: InvitationFile): Promise<string> {
+  const file = join(await mkdtemp(join(tmpdir(), 'mqtt2go-invitation-')), 'invitation.json');
+  await writeFile(file, JSON.stringify(invitation), { mode: 0o600 });
+  return file;
+}
+
 /** One platform with a data folder and a database of its own. */
 export class Node {
-  platform: Platform | undefined;
+  platform: Pick<Platform, 'file' | 'stop'> | undefined;
   private operatorBus: Bus | undefined;
   private readonly wires: Wire[] = [];
 
@@ -43,6 +50,11 @@ export class Node {
 
   async start(): Promise<void> {
     this.platform = await startPlatform(this.config, log);
+  }
+
+  /** The platform runs elsewhere. */
+  attach(file: Platform['file']): void {
+    this.platform = { file, stop: async () => undefined };
   }
 
   async stop(): Promise<void> {
@@ -162,10 +174,4 @@ export class FederationStand {
     await this.internet.close();
     await this.cloud.close();
   }
-}
-
-async function writeInvitation(invitation: InvitationFile): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), 'mqtt2go-invitation-')), 'invitation.json');
-  await writeFile(file, JSON.stringify(invitation), { mode: 0o600 });
-  return file;
 }

@@ -123,7 +123,7 @@ describe('faults, with devices being added meanwhile', () => {
   }
 
   const names = [
-    ...['provisioning', 'discovery', 'certificate-authority', 'topic-generator', 'all services'],
+    ...['provisioning', 'discovery', 'certificate-authority', 'topic-generator', 'federation', 'all services'],
     ...['broker home-0', 'broker home-1', 'broker activation', 'broker bus', 'the database'],
   ].flatMap((part) => [`kill -9 of ${part}`, `pause of ${part}`]);
   const others = [

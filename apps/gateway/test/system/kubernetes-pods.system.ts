@@ -7,6 +7,7 @@ import { freePort, type RunningContainer, waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Objects, render } from '../../../../tools/chart-tests/support/chart.mjs';
 import { type Doors, join } from '../support/joining.js';
+import { knock } from '../support/gateways-door.js';
 import { Wire } from '../support/wire.js';
 import { type AppCredentials, createManufacturer, type Identity, mintDevice } from '../support/world.js';
 import { PodRunner, type RunningPod } from './support/kubernetes/pod-runner.js';
@@ -22,7 +23,7 @@ describe('the pods of the Helm chart, run one by one', () => {
   let app: AppCredentials;
   const pods = new Map<string, RunningPod>();
   const wires: Wire[] = [];
-  const ports = { devices: 0, controllers: 0, webSocket: 0, activation: 0 };
+  const ports = { devices: 0, controllers: 0, webSocket: 0, activation: 0, door: 0 };
 
   const run = async (component: string, published: Parameters<PodRunner['run']>[2] = []): Promise<RunningPod> => {
     const pod = await runner.run(objects, objects.pod(component), published);
@@ -72,8 +73,9 @@ describe('the pods of the Helm chart, run one by one', () => {
   };
 
   beforeAll(async () => {
-    for (const name of ['devices', 'controllers', 'webSocket', 'activation'] as const) ports[name] = await freePort();
-    const { activation, ...home } = ports;
+    for (const name of ['devices', 'controllers', 'webSocket', 'activation', 'door'] as const)
+      ports[name] = await freePort();
+    const { activation, door, ...home } = ports;
     objects = await render({
       files: ['trial'],
       values: {
@@ -84,6 +86,7 @@ describe('the pods of the Helm chart, run one by one', () => {
           },
           activation: { listeners: { devices: { nodePort: activation } } },
         },
+        services: { federation: { door: { nodePort: door } } },
       },
     });
     runner = await PodRunner.start();
@@ -118,13 +121,21 @@ describe('the pods of the Helm chart, run one by one', () => {
     await run('bus-broker', [8886]);
     await run('activation-broker', [{ inside: 8885, host: ports.activation }]);
     await startHomeBroker();
-    for (const service of runnableServices) await run(service, [9090]);
+    for (const service of runnableServices) await run(service, [9090, { inside: 8890, host: ports.door }]);
     for (const service of runnableServices) {
       const running = container(service);
       await untilReady(running).catch(async (error: unknown) => {
         throw new Error(`${service}:\n${(await running.logs()).slice(-3_000)}`, { cause: error });
       });
     }
+  });
+
+  it('open the gateways’ door under the name that it has outside, to nobody without a gateway’s certificate', async () => {
+    expect(await knock(ports.door, { ca: await ca() })).toEqual({ status: 403, code: 'forbidden' });
+    const operator = await secretOf('operator');
+    const identity = { cert: operator['services__operator.crt'] ?? '', key: operator['services__operator.key'] ?? '' };
+    expect(await knock(ports.door, { ca: await ca(), identity })).toEqual({ status: 403, code: 'forbidden' });
+    expect(JSON.parse(operator['platform.json'] ?? '{}').ports.federation).toBe(ports.door);
   });
 
   it('add a device in 13 steps', async () => {

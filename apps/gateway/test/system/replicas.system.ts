@@ -46,7 +46,8 @@ describe('two replicas of each service', () => {
     await traffic.stop();
     await checkDatabase(stack, traffic.added);
     expect(new Set(traffic.lanes.map(({ app }) => stack.shardOf(app)))).toEqual(new Set(['home-0', 'home-1']));
-    for (const name of runnableServices) {
+    // The fifth has no part in it: nobody goes past the gateways' door here.
+    for (const name of runnableServices.filter((service) => service !== 'federation')) {
       const worked = await Promise.all([0, 1].map((index) => workOf(replica(name, index))));
       for (const onboardings of worked) expect(onboardings.size, name).toBeGreaterThan(0);
     }

@@ -24,6 +24,7 @@ import {
   listenWss,
   listOf,
   type ServerIdentity,
+  type ShownIdentity,
   type TlsListenerOptions,
 } from './connections/listeners.js';
 import { type Refusal, refuse } from './connections/refusals.js';
@@ -149,6 +150,11 @@ export class EmbeddedBroker {
       listenTls('services', { ...options, clientCertificates: 'required' }, this.#limits, this.#events, this.#clock),
     );
     return { port: listener.port };
+  }
+
+  /** What the doors of these kinds show to those who come from now on. */
+  setIdentity(doors: readonly Listener['door'][], identity: ShownIdentity): void {
+    for (const listener of this.#listeners) if (doors.includes(listener.door)) listener.setIdentity(identity);
   }
 
   /**

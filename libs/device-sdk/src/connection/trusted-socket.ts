@@ -37,7 +37,7 @@ export function openTrustedSocket(options: SocketOptions, signal: AbortSignal): 
       reject(signal.reason);
       return;
     }
-    const to: ConnectionOptions & { readonly noDelay: boolean } = {
+    const to: ConnectionOptions = {
       host,
       port,
       ca,
@@ -45,12 +45,12 @@ export function openTrustedSocket(options: SocketOptions, signal: AbortSignal): 
       key,
       lookup,
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      // Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms.
-      noDelay: true,
       // Judged below, before a byte is sent: the system's clock is not always to be believed.
       rejectUnauthorized: false,
     };
     const socket = connect(to);
+    // Small packets in turn: with Nagle's algorithm each waits for a delayed acknowledgement, 40 ms.
+    socket.setNoDelay(true);
     const settle = (act: () => void): void => {
       clearTimeout(late);
       signal.removeEventListener('abort', aborted);

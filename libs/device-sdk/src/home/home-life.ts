@@ -39,6 +39,8 @@ class HomeLife {
   #attempts = 0;
   /** Tries of what is next, over all stays. */
   #tries = 0;
+  /** What the platform has told of last. It waits for what is being tried: that counts only as it was tried. */
+  #told: Next | undefined;
   #toTry = Promise.withResolvers<void>();
 
   constructor(deps: HomeDeps, signal: AbortSignal) {
@@ -92,9 +94,13 @@ class HomeLife {
     const waiting = AbortSignal.any([ending, this.#signal]);
     for (;;) {
       this.#toTry = Promise.withResolvers<void>();
-      if ((await store.state()).next === undefined) {
-        this.#tries = 0;
+      if (this.#told === undefined && (await store.state()).next === undefined) {
         await Promise.race([this.#toTry.promise, over]);
+      }
+      if (this.#told !== undefined) {
+        await store.saveNext(this.#told);
+        this.#told = undefined;
+        this.#tries = 0;
       }
       try {
         return await this.#tryNext();
@@ -138,7 +144,7 @@ class HomeLife {
   /** To the broker that the device knows. */
   async #goHome(state: DeviceState): Promise<HomeStay> {
     const { broker, credentials } = await this.#known(state);
-    const stay = await this.#open(state, broker, credentials, false);
+    const stay = await this.#open(state, broker, credentials, { isTrial: false });
     this.#deps.onStep({
       step: 8,
       direction: 'local',
@@ -147,18 +153,21 @@ class HomeLife {
     return stay;
   }
 
-  /** To what is to be tried; resolves when the device has been served there, so that it is what counts. */
-  async #tryNext(): Promise<HomeStay> {
+  /**
+   * To what is to be tried; resolves when the device has been served there, so that it is what counts.
+   * @param candidate a broker that is not worth a place in the store before
+   */
+  async #tryNext(candidate?: Next): Promise<HomeStay> {
     const { store, answerTimeoutMs, onNotice } = this.#deps;
     this.#tries++;
     const state = await store.state();
     const { broker: known } = await this.#known(state);
-    const broker = state.next?.broker ?? known;
-    const credentials = await store.credentials('next');
+    const broker = (candidate ?? state.next)?.broker ?? known;
+    const credentials = await store.credentials(candidate === undefined ? 'next' : 'current');
     if (credentials === undefined) throw new Mqtt2goError('configuration_invalid', 'There is nothing to be tried.');
-    const stay = await this.#open(state, broker, credentials, true);
+    const stay = await this.#open(state, broker, credentials, { isTrial: true, candidate });
     const where = `${broker.host}:${broker.port}`;
-    const kind = state.next?.broker === undefined ? 'renewing' : 'moving';
+    const kind = (candidate ?? state.next)?.broker === undefined ? 'renewing' : 'moving';
     onNotice({ kind, direction: 'local', what: `connected to ${where}; asks for its topics there` });
     let late: NodeJS.Timeout | undefined;
     try {
@@ -196,15 +205,15 @@ class HomeLife {
     try {
       const found = await look();
       if (found === undefined) return undefined;
-      await store.saveNext(found);
-      try {
+      // A certificate of a new onboarding is not given twice, and is good though the device may have no name yet.
+      if (found.certificate !== undefined) {
+        await store.saveNext(found);
         return await this.#tryNext();
+      }
+      try {
+        return await this.#tryNext(found);
       } catch (error) {
-        // A certificate of a new onboarding is good, though the device has no name yet: it comes to that again.
-        if (found.certificate === undefined) {
-          await store.dropNext();
-          onNotice({ kind: 'stays', direction: 'local', what: 'that is not its home' });
-        }
+        onNotice({ kind: 'stays', direction: 'local', what: 'that is not its home' });
         throw error;
       }
     } catch (error) {
@@ -218,7 +227,7 @@ class HomeLife {
     state: DeviceState,
     broker: BrokerAddress,
     credentials: Credentials,
-    isTrial: boolean,
+    { isTrial, candidate }: { readonly isTrial: boolean; readonly candidate?: Next | undefined },
   ): Promise<HomeStay> {
     const { identity, connectTimeoutMs, clock, lookup } = this.#deps;
     const session = await SecureSession.open(
@@ -238,10 +247,14 @@ class HomeLife {
       session,
       broker,
       credentials,
-      state: isTrial ? { ...state, toConfirm: takenState(state, []).toConfirm } : state,
+      state: isTrial && candidate === undefined ? { ...state, toConfirm: takenState(state, []).toConfirm } : state,
       isTrial,
+      candidate,
       outgoing: this.#outgoing,
-      onNext: () => this.#toTry.resolve(),
+      onNext: (next) => {
+        this.#told = next;
+        this.#toTry.resolve();
+      },
     });
     stay.begin(this.#signal);
     return stay;
@@ -270,7 +283,7 @@ class HomeLife {
     this.#refusals = problem.kind === 'refused' ? this.#refusals + 1 : 0;
     if (!wasServed) this.#missed(problem);
     // Everybody loses a broker that goes down in the same moment: even the first attempt is not made at once.
-    this.#restMs = this.#refusals === 0 ? backOff.minMs * random() : waitMs(this.#refusals, backOff, random);
+    this.#restMs = this.#refusals === 0 ? 2 * backOff.minMs * random() : waitMs(this.#refusals, backOff, random);
     return this.#restMs;
   }
 

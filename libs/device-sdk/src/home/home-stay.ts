@@ -1,6 +1,6 @@
 import { toMqtt2goError, topics } from '@mqtt2go/protocol';
 import type { SecureSession } from '../connection/secure-session.js';
-import type { BrokerAddress, Credentials, DeviceState } from '../store/device-store.js';
+import type { BrokerAddress, Credentials, DeviceState, Next } from '../store/device-store.js';
 import {
   type HomeAnswer,
   readCommand,
@@ -26,8 +26,10 @@ export interface Stay {
   /** What is next is on trial: it counts when the device has been served its topics, and nothing is subscribed before. */
   readonly isTrial: boolean;
   readonly outgoing: Outgoing;
-  /** There is something to be tried in the store. */
-  readonly onNext: () => void;
+  /** What is on trial, if it is not in the store. */
+  readonly candidate?: Next | undefined;
+  /** The platform has told of something to be tried. */
+  readonly onNext: (next: Next) => void;
 }
 
 /** One connection to the home's broker, from its beginning to its end. */
@@ -180,8 +182,11 @@ export class HomeStay {
 
   /** What was on trial counts from here on. */
   async #taken(assigned: readonly string[]): Promise<void> {
-    await this.#deps.store.takeNext(assigned);
-    const { next } = this.#stay.state;
+    const { store } = this.#deps;
+    const { candidate, state } = this.#stay;
+    if (candidate !== undefined) await store.saveNext(candidate);
+    await store.takeNext(assigned);
+    const next = candidate ?? state.next;
     const { host, port } = this.#stay.broker;
     const notice =
       next?.broker === undefined
@@ -205,13 +210,13 @@ export class HomeStay {
       topic: this.#askingTopic,
       message,
     });
-    await store.saveNext({ broker: { host, port } });
-    this.#stay.onNext();
+    this.#stay.onNext({ broker: { host, port } });
   }
 
   async #renewed(bundle: string): Promise<void> {
     try {
-      if (await this.#renewal.answered(bundle)) this.#stay.onNext();
+      const certificate = await this.#renewal.answered(bundle);
+      if (certificate !== undefined) this.#stay.onNext({ certificate, renewal: true });
     } catch (error) {
       // The certificate in use is as good as before.
       this.#deps.onProblem({ error: toMqtt2goError(error), retryInMs: this.#deps.renewAgainMs });

@@ -88,6 +88,25 @@ describe('a device that does not find its home where it was', () => {
     expect(platform.activation.connects).toBe(0);
   });
 
+  it('does not forget where its home is said to have moved to over a neighbour’s gateway', async () => {
+    await activeDevice();
+    isHomeOpen = false;
+    const moved = { host: '127.0.0.1', port: other.port };
+    await store.saveNext({ broker: moved });
+    let isThere = false;
+    other.mayConnect = () => isThere;
+    const neighbour = await platform.startHome();
+    const { device, active } = start(nearby(neighbour.port));
+    device.on('notice', ({ what }) => {
+      if (what === 'that is not its home') isThere = true;
+    });
+    neighbour.mayConnect = () => false;
+    await active;
+    expect(await broker()).toEqual(moved);
+    await device.stop();
+    await neighbour.close();
+  });
+
   it('goes on looking after it found nothing, and less and less often', async () => {
     await activeDevice();
     isHomeOpen = false;

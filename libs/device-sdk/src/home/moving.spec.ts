@@ -182,6 +182,25 @@ describe('a device whose home moves', () => {
     expect(await broker()).toEqual({ host: '127.0.0.1', port: platform.home.port });
   });
 
+  it('takes nothing that it has not tried, whatever it is told while it tries something else', async () => {
+    const third = await platform.startHome();
+    third.answer = () => undefined;
+    // It is told to go on to a third while it is being served by the other.
+    other.answer = async () => {
+      await platform.home.publish(ownTopic, movedReport('127.0.0.1', third.port));
+      return topicsReport([topic]);
+    };
+    const { device, active } = devices.start(store, { times: { answerTimeoutMs: 10 } });
+    await active;
+    const stays = noticed(device, 'stays');
+    await tellMoved();
+    await stays;
+    expect(third.connects).toBe(8);
+    expect(await broker()).toEqual({ host: '127.0.0.1', port: other.port });
+    await device.stop();
+    await third.close();
+  });
+
   describe('is not led astray', () => {
     async function isNotMovedBy(report: object): Promise<void> {
       const { device, active } = devices.start(store);

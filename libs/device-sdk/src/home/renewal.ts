@@ -9,7 +9,7 @@ import {
 } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { checkBundle } from '../activation/bundle.js';
-import type { Credentials, DeviceState } from '../store/device-store.js';
+import type { Credentials, DeviceState, NewCertificate } from '../store/device-store.js';
 import { writeRenewCertificate } from '../wire.js';
 import { type HomeDeps, jittered } from './home-deps.js';
 
@@ -66,10 +66,10 @@ export class Renewal {
   }
 
   /**
-   * @returns whether there is another certificate to be tried, stored
+   * @returns the certificate that is to be tried, if there is one
    * @throws Mqtt2goError `certificate_not_accepted`
    */
-  async answered(bundle: string): Promise<boolean> {
+  async answered(bundle: string): Promise<NewCertificate | undefined> {
     const { store, identity, onNotice } = this.#deps;
     const checked = checkBundle({
       bundle,
@@ -91,13 +91,12 @@ export class Renewal {
         // By the platform's clock it is too early.
         this.#again();
       }
-      return false;
+      return undefined;
     }
-    if (!this.#isAsking || this.#toConfirm || (await store.state()).next !== undefined) return false;
-    await store.saveNext({ certificate: checked, renewal: true });
+    if (!this.#isAsking || this.#toConfirm || (await store.state()).next !== undefined) return undefined;
     clearTimeout(this.#timer);
-    onNotice({ kind: 'renewing', direction: 'local', what: 'the next certificate is checked and stored; tries it' });
-    return true;
+    onNotice({ kind: 'renewing', direction: 'local', what: 'the next certificate is its own; tries it' });
+    return checked;
   }
 
   /** A renewal that is refused is asked for again, in another way where that helps. */

@@ -9,7 +9,11 @@ import { injectedImages } from './images.js';
 
 const inspected = z.object({
   Config: z.object({ User: z.string(), Labels: z.record(z.string(), z.string()) }),
-  State: z.object({ Status: z.string(), ExitCode: z.int() }),
+  State: z.object({
+    Status: z.string(),
+    ExitCode: z.int(),
+    Health: z.object({ Status: z.string() }).optional(),
+  }),
   HostConfig: z.object({
     ReadonlyRootfs: z.boolean(),
     CapDrop: z.array(z.string()).nullable(),

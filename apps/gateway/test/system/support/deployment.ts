@@ -7,7 +7,13 @@ import { freePort, injectedImages, type Mount, startContainer, type TestNetwork 
 export type BrokerName = 'bus' | 'activation' | `home-${number}`;
 
 /** Where a broker's listeners are inside its container. */
-export const insidePorts = { devices: 8883, controllersWss: 8884, activation: 8885, controllers: 8889 } as const;
+export const insidePorts = {
+  devices: 8883,
+  controllersWss: 8884,
+  activation: 8885,
+  controllers: 8889,
+  door: 8890,
+} as const;
 const servicesPorts = { bus: 8886, home: 8887, activation: 8888 } as const;
 
 export interface HomePorts {
@@ -23,6 +29,8 @@ export class Deployment {
     /** Who the containers run as. */
     readonly user: string,
     readonly activationPort: number,
+    /** Where gateways come in. */
+    readonly doorPort: number,
     readonly homes: ReadonlyMap<BrokerName, HomePorts>,
   ) {}
 
@@ -38,7 +46,7 @@ export class Deployment {
     }
     const uid = process.getuid?.() ?? 0;
     const owner = uid === 0 ? { uid: 1000, gid: 1000 } : { uid, gid: process.getgid?.() ?? uid };
-    const deployment = new Deployment(root, `${owner.uid}:${owner.gid}`, await freePort(), homes);
+    const deployment = new Deployment(root, `${owner.uid}:${owner.gid}`, await freePort(), await freePort(), homes);
     await chmod(root, 0o755);
     await writeFile(deployment.path('encryption.key'), createEncryptionKey(), { mode: 0o600 });
     await writeFile(deployment.path('brokers.json'), JSON.stringify(deployment.brokersFile(), undefined, 2));
@@ -91,6 +99,7 @@ export class Deployment {
       MQTT2GO_KEY_FILE: '/secrets/encryption.key',
       MQTT2GO_BROKERS: '/config/brokers.json',
       MQTT2GO_PUBLIC_HOST: 'localhost',
+      MQTT2GO_FEDERATION_URL: `https://localhost:${this.doorPort}`,
     };
   }
 

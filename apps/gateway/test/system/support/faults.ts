@@ -65,6 +65,7 @@ export function killsAndPauses(stack: SystemStack): Fault[] {
     ['discovery', serviceOf('discovery')],
     ['certificate-authority', serviceOf('certificate-authority')],
     ['topic-generator', serviceOf('topic-generator')],
+    ['federation', serviceOf('federation')],
     ['all services', (all) => all.allServices],
     ['broker home-0', brokerOf('home-0')],
     ['broker home-1', brokerOf('home-1')],

@@ -30,6 +30,7 @@ import {
   type MintedDevice,
   mintDevice,
 } from '../../support/world.js';
+import { Balancer } from './balancer.js';
 import { type BrokerName, Deployment, insidePorts } from './deployment.js';
 
 const healthPort = 9090;
@@ -46,14 +47,16 @@ export interface StackOptions {
 
 /**
  * The whole platform in containers: PostgreSQL, a Mosquitto for each home shard, for the activation and for the bus, and
- * the services from their images. What the public may reach is published on this machine; the rest is in a network of the
- * services' own, apart from the bus, which the tests come to as the operator.
+ * the services from their images. What the public may reach is published on this machine, the gateways' door as one port
+ * before all its processes; the rest is in a network of the services' own, apart from the bus, which the tests come to as
+ * the operator.
  */
 export class SystemStack implements Doors {
   readonly brokers = new Map<BrokerName, RunningContainer>();
   readonly services = new Map<RunnableService, RunningContainer[]>();
   private readonly wires: Wire[] = [];
   private bus: Bus | undefined;
+  private door: Balancer | undefined;
   private count = 0;
 
   private constructor(
@@ -95,6 +98,8 @@ export class SystemStack implements Doors {
       await deployment.initialise(postgres.urlInside, inside);
       await Promise.all(deployment.brokers.map((name) => stack.startBroker(name)));
       await Promise.all(runnableServices.map((service) => stack.startReplicas(service)));
+      const doors = stack.service('federation').map((container) => container.port(insidePorts.door));
+      stack.door = await Balancer.listen('127.0.0.1', deployment.doorPort, doors);
       await stack.allReady();
       const operator = await stack.operator();
       await operator.call(discovery.registerManufacturer, { name: 'Acme', certificate: manufacturer.certificate });
@@ -165,7 +170,7 @@ export class SystemStack implements Doors {
       user: this.deployment.user,
       networks: [this.inside],
       aliases: [service],
-      ports: [healthPort],
+      ports: service === 'federation' ? [healthPort, insidePorts.door] : [healthPort],
       ready: undefined,
       mounts: this.deployment.serviceMounts(service),
       env: {
@@ -294,6 +299,7 @@ export class SystemStack implements Doors {
   async close(): Promise<void> {
     await this.closeWires();
     await this.bus?.close();
+    await this.door?.close();
     const containers = [...this.allServices, ...this.brokers.values(), this.postgres.container, this.diskHolder];
     await Promise.all(containers.map((container) => container.remove().catch(() => undefined)));
     await Promise.all([this.inside.remove(), this.outside.remove(), this.disk.remove()]);

@@ -32,9 +32,15 @@ export interface ListenerEvents {
   readonly failed: (error: Error, from: string) => void;
 }
 
+/** What a listener shows of itself, PEM; the leaf first, then its chain. */
+export type ShownIdentity = Pick<ServerIdentity, 'cert' | 'key'>;
+
 export interface Listener {
+  readonly door: Exclude<Arrival['door'], 'in-process'>;
   readonly port: number;
   setTrustAnchors(ca: readonly string[]): void;
+  /** For connections from now on. */
+  setIdentity(identity: ShownIdentity): void;
   close(): Promise<void>;
 }
 
@@ -50,17 +56,18 @@ export async function listenTls(
   clock: Clock,
 ): Promise<Listener> {
   let trustAnchors = listOf(options.ca);
-  const contextOptions = (ca: readonly string[]): TlsOptions => ({
-    cert: options.cert,
-    key: options.key,
+  let { cert, key }: ShownIdentity = options;
+  const contextOptions = (): TlsOptions => ({
+    cert,
+    key,
     // An empty list trusts nobody; undefined would trust all public authorities.
-    ca: [...ca],
+    ca: [...trustAnchors],
     minVersion: 'TLSv1.2',
     // Without tickets each connection proves its certificate anew: no session outlives a trust anchor.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const server = createTlsServer({
-    ...contextOptions(trustAnchors),
+    ...contextOptions(),
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,
@@ -81,10 +88,15 @@ export async function listenTls(
   });
   const closeServer = await start(server, options, limits, events);
   return {
+    door,
     port: portOf(server),
     setTrustAnchors: (ca) => {
       trustAnchors = ca;
-      server.setSecureContext(contextOptions(ca));
+      server.setSecureContext(contextOptions());
+    },
+    setIdentity: (identity) => {
+      ({ cert, key } = identity);
+      server.setSecureContext(contextOptions());
     },
     close: closeServer,
   };
@@ -130,8 +142,10 @@ export async function listenWss(
   sockets.on('error', () => undefined);
   const closeServer = await start(server, options, limits, events);
   return {
+    door: 'websocket',
     port: portOf(server),
     setTrustAnchors: () => undefined,
+    setIdentity: ({ cert, key }) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
     close: async () => {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();

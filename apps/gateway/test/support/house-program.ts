@@ -1,0 +1,12 @@
+import 'reflect-metadata';
+import { loadConfig } from '@mqtt2go/config';
+import { createLogger } from '@mqtt2go/runtime';
+import { startPlatform } from '../../src/index.js';
+
+/** A gateway in a house as a process of its own, by the variables of the environment; says where it is once it is ready. */
+const { profile, ...config } = loadConfig(process.env);
+const platform = await startPlatform(
+  { ...config, profile: { ...profile, name: 'local-gateway', homeBroker: 'local' } },
+  createLogger({ level: 'warn', format: 'json' }),
+);
+process.stdout.write(`${JSON.stringify(platform.file)}\n`);

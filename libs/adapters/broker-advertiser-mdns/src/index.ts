@@ -1,0 +1,1 @@
+export { MdnsBrokerAdvertiser, type MdnsAdvertiserOptions } from './mdns-broker-advertiser.js';
