@@ -149,6 +149,12 @@ export class World {
     return identity;
   }
 
+  /** The bus as one of the services has it; its certificate is in the data folder. The caller's to close. */
+  async service(name: string): Promise<Bus> {
+    await this.serviceIdentity(name);
+    return this.busAs(name);
+  }
+
   private busAs(name: string): Bus {
     const identity = this.serviceFiles.get(name);
     if (identity === undefined) throw new Error(`serviceIdentity('${name}') was not read`);
