@@ -1,8 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * Has V8 collect garbage early and often instead of letting the heap grow: half of what it takes otherwise under load, for a
- * fifth more of the CPU. To be called before there is much of a heap.
+ * Has V8 collect garbage early and often instead of letting the heap grow: half of what it takes otherwise under load. To be called before there is much of a heap.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--optimize-for-size');
