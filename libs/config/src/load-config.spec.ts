@@ -48,7 +48,6 @@ describe('loadConfig', () => {
       encryptionKey: undefined,
       plugins: ['revision-1'],
       log: { level: 'info', format: 'json' },
-      memory: 'large',
       services: ['certificate-authority', 'topic-generator', 'discovery', 'provisioning', 'federation'],
       memory: 'large',
       invitation: undefined,
