@@ -98,6 +98,8 @@ describe('loadConfig', () => {
     });
     expect(config.encryptionKey).toEqual(new Uint8Array(32).fill(7));
     expect(loadConfig({ MQTT2GO_SERVICES: 'none' }).services).toEqual([]);
+    expect(loadConfig({}).memory).toBe('large');
+    expect(loadConfig({ MQTT2GO_MEMORY: 'small' }).memory).toBe('small');
   });
 
   it('takes interfaces on which a local gateway is told', () => {
