@@ -152,8 +152,8 @@ describe('the gateways’ door of the platform in containers, with two processes
       const invitation = joinPath(folder, 'invitation.json');
       const invited = await (await stack.operator()).call(federation.inviteGateway, home);
       await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
-      const profile = { name: 'local-gateway', homeBroker: 'local', discovery: true } as const;
-      local = await World.create({}, await createTestDatabase(), { profile, invitation, bridge: true });
+      const env = { MQTT2GO_PROFILE: 'local-gateway', MQTT2GO_INVITATION: invitation };
+      local = await World.create({ env }, await createTestDatabase());
     });
     afterAll(async () => {
       await local?.close();
