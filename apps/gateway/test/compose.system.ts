@@ -119,7 +119,7 @@ describe.runIf(canRun)('compose.local-gateway.yaml', () => {
   afterAll(() => project.remove());
 
   it('comes up with one command, and adds a device', async () => {
-    expect(await project.runOnce('cli', 'demo')).toContain('All 13 steps happened');
+    expect(await project.runOnce('cli', 'demo')).toContain('All 12 steps happened');
     expectHardened(await project.containers());
   });
 });

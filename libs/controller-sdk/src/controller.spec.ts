@@ -80,6 +80,33 @@ describe('a controller', () => {
       ? [state('requested'), state('certified'), state('announced'), nameWanted()]
       : [renamed, state('active')];
 
+  it('follows its home to another broker, and says again there what it wanted', async () => {
+    const urls: string[] = [];
+    let connections = 0;
+    answers = (command) =>
+      connections === 1
+        ? [
+            report('mqtt_credentials', { broker_ip: 'cloud.example', broker_port: 8883 }),
+            refused('activate_device', 'home_has_moved'),
+          ]
+        : goodPlatform(command);
+    const link = broker.link('controller');
+    const adding = controller({
+      open: (options) => {
+        connections += 1;
+        return link.open('', options);
+      },
+      onMoved: (url) => urls.push(url),
+    }).addDevice(request);
+    await expect(adding).resolves.toMatchObject({ deviceId: 'socket-1', groupIds: ['kitchen'] });
+    expect({ urls, connections }).toEqual({ urls: ['mqtts://cloud.example:8883'], connections: 2 });
+  });
+
+  it('gives up where its home has gone without a word where to', async () => {
+    answers = () => [refused('activate_device', 'home_has_moved')];
+    await expect(controller().addDevice(request)).rejects.toMatchObject({ code: 'home_has_moved' });
+  });
+
   it('adds a device and names it', async () => {
     answers = goodPlatform;
     const progress: AddProgress[] = [];

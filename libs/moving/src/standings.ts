@@ -26,8 +26,8 @@ export interface StandingRule {
   readonly about: string;
   /** Whether homes, groups, controllers and devices may be changed here. */
   readonly acceptsChanges: boolean;
-  /** Whose sessions the home's broker takes. `told`: devices, to be told where to go, and nothing else. */
-  readonly serves: 'everybody' | 'devices' | 'told' | 'nobody';
+  /** Whom the home's broker serves. `told`: who comes is told where to go, and reaches nothing else. */
+  readonly serves: 'everybody' | 'told';
   /** Where each step of a move leads. */
   readonly on: Partial<Record<MoveStepName, HomeStandingName | 'former'>>;
   /** Steps of the same move that have had their effect already. */
@@ -60,9 +60,9 @@ export const homeStandings = {
   },
   draining: {
     about:
-      'It is the other side’s. Devices get what was on its way to them, and are told where to go; their reports follow.',
+      'It is the other side’s. Devices get what was on its way to them, and are told where to go; what is said here is passed on.',
     acceptsChanges: false,
-    serves: 'devices',
+    serves: 'everybody',
     on: { release: 'moved' },
     repeats: ['drain'],
     refusal: 'home_has_moved',

@@ -37,14 +37,14 @@ export class OwnSide implements Side {
   async step(input: In<'step'>): Promise<Out<'step'>> {
     const { homeId, moveId, step } = input;
     // What is said from now on must not be lost: it is kept before anybody is told to come or to go.
-    if (step === 'drain') await this.relay.keepReports(homeId, moveId);
-    if (step === 'prepare') await this.relay.keepCommands(homeId, moveId);
+    if (step === 'drain') await this.relay.keepAll(homeId, moveId);
+    if (step === 'prepare') await this.relay.holdCommands(homeId, moveId);
     const access = () => this.bus.call(moving.moveHomeAccess, input, once);
     const onboardings = () => this.bus.call(moving.moveHomeOnboardings, input, once);
     const [first, second] = provisioningFirst.has(step) ? [onboardings, access] : [access, onboardings];
     await first();
     await second();
-    if (step === 'release') await this.relay.endReports(homeId);
+    if (step === 'release') await this.relay.endKeeping(homeId);
     if (step === 'discard') await this.relay.forget(homeId);
     const { standing } = await this.standing({ homeId });
     return { standing };

@@ -26,7 +26,8 @@ interface Message {
   readonly payload: string;
 }
 
-type Kind = 'report' | 'command';
+/** `onward`: for the other side. `held`: for a device that is not here yet. */
+type Kind = 'onward' | 'held';
 
 interface KeptMessage {
   readonly homeId: string;
@@ -66,8 +67,8 @@ const mostPerDevice = 500;
 const envelope = z.object({ type: z.enum(['command', 'report']) });
 
 /**
- * What is said to or by a home's devices while they are between two brokers. The side that the home leaves keeps the
- * devices' reports until they are taken over to the other one. The side where it arrives keeps commands for devices that
+ * What is said to or by a home's devices while they are between two brokers. The side that the home leaves keeps it until it
+ * is taken over to the other one. The side where it arrives keeps commands for devices that
  * have not come yet, and says them again when they have. A message is stored before it is acknowledged, and forgotten after
  * the other side or the broker has acknowledged it: it can come twice, and is not lost.
  */
@@ -99,40 +100,38 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     await Promise.all(ears.flatMap((ear) => (ear.status === 'fulfilled' ? [ear.value.traffic.close()] : [])));
   }
 
-  /** Resolves when every report from now on is kept, for the other side. @throws Mqtt2goError `unavailable` */
-  async keepReports(homeId: string, moveId: string): Promise<void> {
-    await this.keep(homeId, moveId, 'report');
+  /** Resolves when all that is said on devices' topics from now on is kept for the other side. @throws Mqtt2goError `unavailable` */
+  async keepAll(homeId: string, moveId: string): Promise<void> {
+    await this.keep(homeId, moveId, 'onward');
     // What waits here for devices that have not come since an earlier move is for the other side to say.
-    await this.end(homeId, 'command');
+    await this.end(homeId, 'held');
     await this.dataSource.query(
-      `UPDATE federation.kept_message SET kind = 'report' WHERE home_id = $1 AND kind = 'command'`,
+      `UPDATE federation.kept_message SET kind = 'onward' WHERE home_id = $1 AND kind = 'held'`,
       [homeId],
     );
   }
 
   /** Resolves when every command from now on for a device that is awaited is kept. @throws Mqtt2goError `unavailable` */
-  async keepCommands(homeId: string, moveId: string): Promise<void> {
-    await this.keep(homeId, moveId, 'command');
+  async holdCommands(homeId: string, moveId: string): Promise<void> {
+    await this.keep(homeId, moveId, 'held');
   }
 
   /** Keeps nothing more; what was kept can still be taken. */
-  async endReports(homeId: string): Promise<void> {
-    await this.end(homeId, 'report');
+  async endKeeping(homeId: string): Promise<void> {
+    await this.end(homeId, 'onward');
   }
 
   async forget(homeId: string): Promise<void> {
-    await this.end(homeId, 'command');
-    await this.dataSource.query(`DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`, [
-      homeId,
-    ]);
+    await this.end(homeId, 'held');
+    await this.dataSource.query(`DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'held'`, [homeId]);
   }
 
   async take(homeId: string, taken: number): Promise<(Message & { number: number })[]> {
     await this.dataSource.query(
-      `DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'report' AND number <= $2`,
+      `DELETE FROM federation.kept_message WHERE home_id = $1 AND kind = 'onward' AND number <= $2`,
       [homeId, taken],
     );
-    return this.kept(homeId, 'report', undefined);
+    return this.kept(homeId, 'onward', undefined);
   }
 
   /** @throws Mqtt2goError `forbidden` for a topic that is not of a device of this home; `unavailable` */
@@ -157,7 +156,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     );
     const ear = await this.earOf(homeId);
     ear.kinds.add(kind);
-    if (kind === 'command') await this.expect(homeId, ear);
+    if (kind === 'held') await this.expect(homeId, ear);
   }
 
   private async end(homeId: string, kind: Kind): Promise<void> {
@@ -199,7 +198,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
       [homeId],
     );
     for (const { kind } of kinds) ear.kinds.add(kind);
-    if (ear.kinds.has('command')) await this.expect(homeId, ear);
+    if (ear.kinds.has('held')) await this.expect(homeId, ear);
     try {
       await traffic.listen(topics.device.filters({ homeId }), (topic, payload) =>
         this.hear(homeId, ear, topic, payload),
@@ -213,20 +212,22 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async hear(homeId: string, ear: Ear, topic: string, payload: Buffer): Promise<void> {
     const deviceId = topics.device.parse(topic)?.params.deviceId;
-    const kind = kindOf(payload);
-    if (deviceId === undefined || kind === undefined) return;
+    const said = kindOf(payload);
+    if (deviceId === undefined || said === undefined) return;
     const isEcho = ear.echoes.delete(markOf(topic, payload.toString('base64')));
     const expected = ear.expected.get(deviceId);
-    if (kind === 'report' && !isEcho && expected !== undefined) {
+    if (said === 'report' && !isEcho && expected !== undefined) {
       expected.hasSpoken = true;
       // It listens: what is said from now on comes to it by itself.
       this.look();
     }
-    const keeps = ear.kinds.has(kind) && (kind === 'report' || expected !== undefined);
-    // A command that the other side has passed on is kept like any other.
-    if (!keeps || (isEcho && kind === 'report')) return;
+    // A command that the other side has passed on is held like any other.
+    const isHeld = ear.kinds.has('held') && said === 'command' && expected !== undefined;
+    const isOnward = ear.kinds.has('onward') && !isEcho;
+    if (!isHeld && !isOnward) return;
+    const kind = isHeld ? 'held' : 'onward';
     await this.store({ homeId, kind, deviceId, topic, payload });
-    if (kind !== 'command' || expected === undefined) return;
+    if (kind !== 'held' || expected === undefined) return;
     expected.kept += 1;
     if (expected.kept > mostPerDevice) await this.limit(homeId, deviceId);
   }
@@ -263,7 +264,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const dropped = await this.dataSource.query<unknown[]>(
       `WITH dropped AS (
          DELETE FROM federation.kept_message WHERE number IN (
-           SELECT number FROM federation.kept_message WHERE home_id = $1 AND kind = 'command' AND device_id = $2
+           SELECT number FROM federation.kept_message WHERE home_id = $1 AND kind = 'held' AND device_id = $2
            ORDER BY number DESC OFFSET $3)
          RETURNING 1
        ) SELECT 1 FROM dropped`,
@@ -295,7 +296,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     );
     for (const { home_id: homeId, kind } of homes) {
       const ear = await this.earOf(homeId);
-      if (kind === 'command') await this.release(homeId, ear);
+      if (kind === 'held') await this.release(homeId, ear);
     }
   }
 
@@ -322,12 +323,12 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     await this.expect(homeId, ear);
     if (ear.expected.size > 0) return;
     const { standing } = await this.bus.call(moving.getHomeStanding, { homeId }, { retries: 0 });
-    if (standing === 'here') await this.end(homeId, 'command');
+    if (standing === 'here') await this.end(homeId, 'held');
   }
 
   private async sayKept(homeId: string, ear: Ear, deviceId: string): Promise<void> {
     for (;;) {
-      const messages = await this.kept(homeId, 'command', deviceId);
+      const messages = await this.kept(homeId, 'held', deviceId);
       if (messages.length === 0) return;
       // In their order, and all acknowledged before any is forgotten.
       await Promise.all(messages.map((message) => this.say(ear, message)));
@@ -343,7 +344,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     }
     // Of those that have come while nobody looked, too.
     const rows = await this.dataSource.query<{ device_id: string }[]>(
-      `SELECT DISTINCT device_id FROM federation.kept_message WHERE home_id = $1 AND kind = 'command'`,
+      `SELECT DISTINCT device_id FROM federation.kept_message WHERE home_id = $1 AND kind = 'held'`,
       [homeId],
     );
     for (const { device_id: deviceId } of rows) {
@@ -389,7 +390,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
 }
 
 /** What a device's topics carry is JSON with an envelope; what is not says nothing to anybody. */
-function kindOf(payload: Buffer): Kind | undefined {
+function kindOf(payload: Buffer): 'command' | 'report' | undefined {
   try {
     return envelope.safeParse(JSON.parse(payload.toString('utf8'))).data?.type;
   } catch {

@@ -76,8 +76,9 @@ export class HomeStandings {
   /** Where the devices of a home that has left are to go; undefined for a home that is served here. */
   redirectOf(homeId: string): BrokerAddress | undefined {
     const known = this.known.get(homeId);
-    if (known === undefined || standingRule(known.standing).serves === 'everybody') return undefined;
-    return known.movedTo;
+    if (known === undefined) return undefined;
+    const isGoing = known.standing === 'draining' || standingRule(known.standing).serves === 'told';
+    return isGoing ? known.movedTo : undefined;
   }
 
   /** Notes that a device has come. */

@@ -36,7 +36,7 @@ const serving = (...kinds: StandingRule['serves'][]): string =>
     .join(', ')})`;
 
 const selectDevices = `
-  SELECT d.device_id, home_id, d.gateway_id, d.device_type, ${serving('told', 'nobody')} AS has_moved,
+  SELECT d.device_id, home_id, d.gateway_id, d.device_type, ${serving('told')} AS has_moved,
     (SELECT array_agg(c.serial_number ORDER BY c.serial_number)
       FROM topic_generator.device_certificate c
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
@@ -56,9 +56,9 @@ const selectControllers = `
  * there is nothing yet to be told.
  */
 const isHere = `($1 = h.broker OR $2 AND h.broker IS NULL)
-  AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL)`;
+  AND (${serving('everybody')} OR h.moved_to_host IS NOT NULL)`;
 const mayBeReached = `($1 = h.broker OR $2 AND h.broker IS NULL)
-  AND (${serving('everybody', 'devices')} OR h.moved_to_host IS NOT NULL OR username = ANY(h.hosted))`;
+  AND (${serving('everybody')} OR h.moved_to_host IS NOT NULL OR username = ANY(h.hosted))`;
 
 export interface HomePrincipalsOptions {
   /** The name of the home broker. */

@@ -68,9 +68,10 @@ export class Controllers {
     );
     if (stored?.sealed == null) {
       const { password, url } = await this.make({ homeId, gatewayId, username: name, role: 'bridge' });
+      await this.syncAll(homeId);
       return { username, password, url };
     }
-    await this.brokers.sync(homeId, [{ kind: 'controller', id: username }]);
+    await this.syncAll(homeId);
     const { controllerUrl: url } = await this.brokers.of(homeId);
     return { username, password: this.secrets.open(username, stored.sealed), url };
   }
@@ -95,9 +96,24 @@ export class Controllers {
       ],
     );
     // Asked again it may be that the broker alone has not been told.
-    await this.brokers.sync(homeId, [{ kind: 'controller', id: username }]).catch((error: unknown) => {
-      if (!(error instanceof Mqtt2goError) || error.code !== 'unknown_home') throw error;
-    });
+    await this.brokers
+      .sync(homeId, [{ kind: 'controller', id: username }])
+      .then(() => this.syncAll(homeId))
+      .catch((error: unknown) => {
+        if (!(error instanceof Mqtt2goError) || error.code !== 'unknown_home') throw error;
+      });
+  }
+
+  /** Whether the others reach a home that lives at its gateway depends on its bridge. */
+  private async syncAll(homeId: string): Promise<void> {
+    const rows = await this.dataSource.query<{ username: string }[]>(
+      'SELECT username FROM topic_generator.controller WHERE home_id = $1',
+      [homeId],
+    );
+    await this.brokers.sync(
+      homeId,
+      rows.map(({ username: id }) => ({ kind: 'controller', id })),
+    );
   }
 
   private async make(request: ControllerRequest): Promise<NewController> {

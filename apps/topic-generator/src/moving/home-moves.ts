@@ -28,7 +28,7 @@ interface HomeRow {
 const principalsPerCall = 500;
 
 /** Which steps change whom the home's broker serves. */
-const changesAccess: ReadonlySet<MoveStepName> = new Set<MoveStepName>(['drain', 'release', 'prepare', 'discard']);
+const changesAccess: ReadonlySet<MoveStepName> = new Set<MoveStepName>(['release', 'prepare', 'discard']);
 
 /** The standing of homes that move from one platform to another. */
 @Injectable()
