@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
+import { localGateway } from '@mqtt2go/config';
 import { federation } from '@mqtt2go/messaging';
 import { generateKeys, writePrivateKey } from '@mqtt2go/pki';
 import { createTestDatabase, type RunningContainer, waitFor, within } from '@mqtt2go/testing';
@@ -152,8 +153,11 @@ describe('the gateways’ door of the platform in containers, with two processes
       const invitation = joinPath(folder, 'invitation.json');
       const invited = await (await stack.operator()).call(federation.inviteGateway, home);
       await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
-      const profile = { name: 'local-gateway', homeBroker: 'local', discovery: true } as const;
-      local = await World.create({}, await createTestDatabase(), { profile, invitation, bridge: true });
+      local = await World.create({}, await createTestDatabase(), {
+        profile: localGateway,
+        invitation,
+        bridge: true,
+      });
     });
     afterAll(async () => {
       await local?.close();
