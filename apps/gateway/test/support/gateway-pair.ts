@@ -31,7 +31,13 @@ export class GatewayPair {
     const invitation = join(await mkdtemp(join(tmpdir(), 'mqtt2go-invitation-')), 'invitation.json');
     await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
     const profile = { name: 'local-gateway', homeBroker: 'local', discovery: true } as const;
-    const gateway = await World.create(options, await createTestDatabase(), { profile, invitation, bridge });
+    const gateway = await World.create(options, await createTestDatabase(), {
+      profile,
+      invitation,
+      bridge,
+      // Its name on this machine's network is somebody else's.
+      mdns: { isOn: false, interfaces: [] },
+    });
     await gateway.trust(cloud.manufacturer);
     await cloud.trust(gateway.manufacturer);
     return new GatewayPair(homeId, 'gw', cloud, gateway);
