@@ -68,7 +68,9 @@ describe('network policies', () => {
     expect(egress(services, 'topic-generator')).toEqual(
       sorted([...always, 'bus-broker:8886', 'home-broker:8887', '*:4318']),
     );
-    expect(egress(services, 'federation')).toEqual(sorted([...always, 'bus-broker:8886', '*:4318']));
+    expect(egress(services, 'federation')).toEqual(
+      sorted([...always, 'bus-broker:8886', 'home-broker:8887', '*:4318']),
+    );
     expect(egress(services, 'home-broker')).toEqual(sorted(always));
     expect(egress(services, 'activation-broker')).toEqual(sorted(always));
     expect(egress(services, 'bus-broker')).toEqual([]);
@@ -83,7 +85,7 @@ describe('network policies', () => {
     }
     expect(ingress(services, 'federation')).toEqual(sorted([metrics, '*:8890']));
     expect(ingress(services, 'home-broker')).toEqual(
-      sorted(['provisioning:8887', 'topic-generator:8887', '*:8883', '*:8889', '*:8884']),
+      sorted(['federation:8887', 'provisioning:8887', 'topic-generator:8887', '*:8883', '*:8889', '*:8884']),
     );
     expect(ingress(services, 'activation-broker')).toEqual(sorted(['discovery:8888', '*:8885']));
     expect(ingress(services, 'bus-broker')).toEqual(
@@ -92,7 +94,7 @@ describe('network policies', () => {
       ),
     );
     expect(ingress(services, 'initialise')).toEqual([]);
-    expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884', '*:8885']));
+    expect(ingress(gateway, 'gateway')).toEqual(sorted([metrics, '*:8883', '*:8884']));
     expect(ingress(gateway, 'postgresql')).toEqual(['gateway:5432']);
   });
 

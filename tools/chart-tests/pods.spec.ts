@@ -130,6 +130,22 @@ describe('every container', () => {
     }
   });
 
+  it('is told its profile, and has no door for new devices where they come to that of the others', () => {
+    for (const [name, objects] of Object.entries(rendered)) {
+      const isLocal = name === 'gateway';
+      const ours = objects.pods.flatMap(containersOf).filter((each: Json) => 'MQTT2GO_PROFILE' in envOf(each));
+      expect(ours.length).toBeGreaterThan(0);
+      for (const each of ours) expect(envOf(each).MQTT2GO_PROFILE).toBe(isLocal ? 'local-gateway' : 'remote-broker');
+      if (!isLocal) continue;
+      expect(ours.flatMap((each: Json) => (each.ports ?? []).map(({ name: port }: Json) => port))).toEqual([
+        'metrics',
+        'devices',
+        'websocket',
+      ]);
+      expect(ours.map(envOf)).toEqual([expect.not.objectContaining({ MQTT2GO_ACTIVATION_PORT: expect.anything() })]);
+    }
+  });
+
   it('comes from an image with a tag of its own', () => {
     for (const { container } of everyContainer()) expect(container.image).toMatch(/^[a-z0-9./-]+:[\w.-]+$/);
     for (const { container } of everyContainer()) expect(container.image).not.toContain(':latest');

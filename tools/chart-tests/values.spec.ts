@@ -71,7 +71,9 @@ describe('values that cannot be', () => {
     ['a service that is none', { services: { kitchen: {} } }, /Additional property kitchen is not allowed/],
     ['no shard', { brokers: { home: { shards: 0 } } }, /brokers\.home\.shards/],
     ['a URL for a host', { publicHost: 'https://home.example.org' }, /publicHost/],
-    ['another profile', { mode: 'local-gateway' }, /mode must be one of/],
+    ['a profile for a mode', { mode: 'local-gateway' }, /mode must be one of/],
+    ['another profile', { profile: 'cloud' }, /profile must be one of/],
+    ['a gateway in the house in many pods', { profile: 'local-gateway' }, /a gateway in the house is one pod/],
     [
       'a secret among the variables',
       { services: { discovery: { env: { MQTT2GO_KEY: 'x' } } } },

@@ -53,29 +53,20 @@ export class GatewayProcess {
 
   /** Memory of the gateway, and of it with its database. Linux only. */
   async memory(dataDir: string): Promise<MemoryUse> {
-    const own = await memoryOf(this.pid);
-    const all = await Promise.all((await databasePids(dataDir)).map(memoryOf));
-    const sum = (of: 'pssMb' | 'rssMb'): number => all.reduce((total, use) => total + use[of], own[of]);
-    return { gatewayPssMb: own.pssMb, pssMb: sum('pssMb'), rssMb: sum('rssMb') };
+    const { rssMb: gatewayMb } = await memoryOf(this.pid);
+    const database = await Promise.all((await databasePids(dataDir)).map(memoryOf));
+    const sum = (of: 'pssMb' | 'rssMb'): number => database.reduce((total, use) => total + use[of], gatewayMb);
+    return { gatewayMb, allMb: sum('pssMb'), rssMb: sum('rssMb') };
   }
 
-  /**
-   * What the gateway and its database use while `work` runs; those of their processes that were there before and after. Linux
-   * only.
-   */
-  async useDuring(dataDir: string, work: Promise<unknown>): Promise<{ cpuSeconds: number; writtenBytes: number }> {
+  /** User and system time of the gateway and its database while `work` runs, in seconds. Linux only. */
+  async cpuSecondsDuring(dataDir: string, work: Promise<unknown>): Promise<number> {
     const pids = [this.pid, ...(await databasePids(dataDir))];
-    const look = (pid: number) => Promise.all([cpuSecondsOf(pid), writtenBytesOf(pid)]);
-    const before = await Promise.all(pids.map(look));
+    const before = await Promise.all(pids.map(cpuSecondsOf));
     await work;
-    const after = await Promise.all(pids.map(look));
-    const use = { cpuSeconds: 0, writtenBytes: 0 };
-    for (const [index, [cpuSeconds, writtenBytes]] of after.entries()) {
-      const [cpuBefore = 0, writtenBefore = 0] = before[index] ?? [];
-      use.cpuSeconds += Math.max(0, cpuSeconds - cpuBefore);
-      use.writtenBytes += Math.max(0, writtenBytes - writtenBefore);
-    }
-    return use;
+    const after = await Promise.all(pids.map(cpuSecondsOf));
+    // A connection's process that has ended meanwhile has no figure any more.
+    return after.reduce((sum, seconds, index) => sum + Math.max(0, seconds - (before[index] ?? 0)), 0);
   }
 
   /** User and system time of the gateway so far, in seconds. */
@@ -95,10 +86,11 @@ export class GatewayProcess {
 
 /** MB are 10^6 bytes. */
 export interface MemoryUse {
-  /** What processes share is counted once. */
-  readonly gatewayPssMb: number;
-  readonly pssMb: number;
-  /** What processes share is counted in each of them. */
+  /** Resident, all of it: that the bench's own process shares Node.js with it does not make it smaller. */
+  readonly gatewayMb: number;
+  /** With PostgreSQL, of whose processes what they share is counted once (PSS). */
+  readonly allMb: number;
+  /** With PostgreSQL, what its processes share counted in each of them. */
   readonly rssMb: number;
 }
 
@@ -113,12 +105,6 @@ async function cpuSecondsOf(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const fields = text.split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
-}
-
-/** What it has had the system write to disks, whole pages. */
-async function writtenBytesOf(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/io`, 'utf8').catch(() => '');
-  return Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
 }
 
 /** The processes of a data folder's own PostgreSQL. */

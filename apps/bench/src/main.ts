@@ -18,7 +18,7 @@ Measures on this machine, simulators included, next to limits or peers in the sa
 loopback and is removed at the end.
 
   embedded      the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
-  gateway       the same as a small box has it: memory, time to ready, what is written, with one home (about three minutes)
+  gateway       the same as a small box has it: memory and time to ready, with one home (about three minutes)
   access        access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
   certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
   stack         docker/compose.remote-broker.yaml: real Mosquitto and PostgreSQL, a container a service (needs Docker and

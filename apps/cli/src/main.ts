@@ -15,5 +15,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const { stdout, stderr, env } = process;
-process.exitCode = await runProgram(process.argv.slice(2), { stdout, stderr, env, signal: interrupting.signal });
+const { stdout, stderr, stdin, env } = process;
+process.exitCode = await runProgram(process.argv.slice(2), { stdout, stderr, stdin, env, signal: interrupting.signal });

@@ -20,6 +20,7 @@ import { revokeCommand } from './gateway/revoke-command.js';
 import { statusCommand } from './gateway/status-command.js';
 import { type Context, contextOf, type Surroundings } from './terminal/context.js';
 import { exitCodeHelp } from './terminal/exit-codes.js';
+import { removeWifiCommand, setWifiCommand, showWifiCommand } from './wifi/wifi-commands.js';
 
 type Define<A extends unknown[]> = (
   command: Command,
@@ -80,6 +81,10 @@ export function createProgram(surroundings: Surroundings): Command {
   add(device, 'run', runCommand);
   add(device, 'show', showCommand);
   add(device, 'fleet', fleetCommand);
+  const wifi = program.command('wifi').description("the home's Wi-Fi, for a gateway in the house");
+  add(wifi, 'set', setWifiCommand);
+  add(wifi, 'show', showWifiCommand);
+  add(wifi, 'remove', removeWifiCommand);
   const home = program.command('home').description('where a home lives: at its gateway or in the cloud');
   add(home, 'move', moveCommand);
   add(home, 'status', homeStatusCommand);

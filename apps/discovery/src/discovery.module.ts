@@ -8,6 +8,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { ActivateDeviceController } from './activation/activate-device.controller.js';
+import { AnnouncementsController } from './activation/announcements.controller.js';
 import { ActivationBrokerKeeper } from './activation/activation-broker-keeper.js';
 import { ActivationPrincipals } from './activation/activation-principals.js';
 import { ExpirySweep } from './activation/expiry-sweep.js';
@@ -59,7 +60,11 @@ export class DiscoveryModule {
         BusModule.forRoot({ link: busLink, service: 'discovery' }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [ActivateDeviceController, ManufacturersController, RelocationsController],
+      controllers: [
+        ManufacturersController,
+        RelocationsController,
+        deps.rest === undefined ? AnnouncementsController : ActivateDeviceController,
+      ],
       providers: [
         { provide: Clock, useValue: clock },
         { provide: BrokerAdmin, useValue: brokerAdmin },
@@ -103,6 +108,7 @@ export class DiscoveryModule {
               revisions: plugins.revisions,
               waiting,
               desk,
+              isGateway: deps.rest === undefined,
               metrics,
               audit,
               relocations,

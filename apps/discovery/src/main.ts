@@ -18,7 +18,9 @@ async function serve(): Promise<Running> {
   const clock = new SystemClock();
   const encryptionKey = Buffer.from(requireEncryptionKey(config)).toString('base64');
   const files = await readServiceFiles(config.tlsDir, name);
-  const server = await readIdentity(config.tlsDir, name);
+  const rest = config.profile.discovery
+    ? { host: bind, port: ports.discovery, ca: files.servicesCa, ...(await readIdentity(config.tlsDir, name)) }
+    : undefined;
   const brokers = openBrokers({ config, service: name, files, clock, log });
   const started: (() => Promise<unknown>)[] = [() => brokers.close()];
   const stop = async (): Promise<void> => {
@@ -46,7 +48,7 @@ async function serve(): Promise<Running> {
           brokerAdmin,
           encryptionKey,
           plugins,
-          rest: { host: bind, port: ports.discovery, ca: files.servicesCa, ...server },
+          rest,
           sharedBus: bus.sharing !== undefined,
           activationSharing: activation.sharing,
           // Whether there are others, a process does not know.

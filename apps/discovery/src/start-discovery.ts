@@ -2,7 +2,14 @@ import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
 import { refuseUntrustedClients } from '@mqtt2go/pki';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
-import { createRegistry, earlyProblems, ProblemFilter, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
+import {
+  createRegistry,
+  earlyProblems,
+  type HttpOptions,
+  ProblemFilter,
+  type ServiceHandle,
+  startNestService,
+} from '@mqtt2go/runtime';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { ActivationMetrics } from './claiming/activation-metrics.js';
@@ -30,7 +37,8 @@ export interface DiscoveryDeps {
   readonly encryptionKey: string;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
   readonly plugins: { readonly revisions: RevisionRegistry };
-  readonly rest: RestListener;
+  /** The Discovery server's REST side. Without one, announcements come over the bus, and devices to the home's own port. */
+  readonly rest?: RestListener | undefined;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
   /** How the activation broker's messages are shared with other replicas; not at all by default. */
@@ -57,12 +65,12 @@ export interface RestListener {
 }
 
 export interface DiscoveryHandle extends ServiceHandle {
-  /** The bound port of the REST side. */
-  readonly restPort: number;
+  /** The bound port of the REST side, if there is one. */
+  readonly restPort: number | undefined;
 }
 
 /**
- * Starts the Discovery server: devices that wait for their activation, over REST and on the activation broker.
+ * Starts the Discovery server: devices that wait for their activation, over REST or the bus, and on the activation broker.
  * @throws Mqtt2goError `port_in_use`; `unavailable` without the database; `configuration_invalid` for the encryption key
  */
 export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHandle> {
@@ -78,30 +86,32 @@ export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHand
       const traffic = app.get(ActivationTraffic);
       return [{ name: 'activation broker', check: () => traffic.checkHealth() }];
     },
-    http: {
-      host: rest.host,
-      port: rest.port,
-      bodyLimitBytes,
-      https: {
-        ca: rest.ca,
-        cert: rest.cert,
-        key: rest.key,
-        requestCert: true,
-        // By refuseUntrustedClients, which does not go by the system's clock.
-        rejectUnauthorized: false,
-        minVersion: 'TLSv1.2',
-        requestTimeout: requestTimeoutMs,
-      },
-      errors: earlyProblems,
-      configure: (app) => {
-        refuseUntrustedClients(app.getHttpServer(), () => ({ trustAnchors: [rest.ca], nowMs: clock.now() }));
-        configureRest(app, log.child({ service: 'discovery' }));
-      },
-    },
+    ...(rest && { http: restOptions(rest, clock, log) }),
   });
-  const { httpPort } = service;
-  if (httpPort === undefined) throw new Error('unreachable: the service was started with HTTP');
-  return { ...service, restPort: httpPort };
+  return { ...service, restPort: service.httpPort };
+}
+
+function restOptions({ host, port, ca, cert, key }: RestListener, clock: Clock, log: Logger): HttpOptions {
+  return {
+    host,
+    port,
+    bodyLimitBytes,
+    https: {
+      ca,
+      cert,
+      key,
+      requestCert: true,
+      // By refuseUntrustedClients, which does not go by the system's clock.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      requestTimeout: requestTimeoutMs,
+    },
+    errors: earlyProblems,
+    configure: (app) => {
+      refuseUntrustedClients(app.getHttpServer(), () => ({ trustAnchors: [ca], nowMs: clock.now() }));
+      configureRest(app, log.child({ service: 'discovery' }));
+    },
+  };
 }
 
 function configureRest(app: NestFastifyApplication, log: Logger): void {

@@ -19,13 +19,13 @@ async function serve(): Promise<Running> {
   const files = await readServiceFiles(tlsDir, name);
   const [ca, server] = await Promise.all([readTlsFile(tlsDir, 'ca.crt'), readIdentity(tlsDir, name)]);
   const brokers = openBrokers({ config, service: name, files, clock, log });
-  const { bus } = brokers;
+  const { bus, home } = brokers;
   return serveService({
     name,
     log,
     healthHost: config.healthBind,
     healthPort: ports.health,
-    needs: { database: databaseUrl, ...brokers.needs() },
+    needs: { database: databaseUrl, ...brokers.needs('home') },
     start: () =>
       startFederation({
         log,
@@ -34,13 +34,14 @@ async function serve(): Promise<Running> {
         busLink: bus.link,
         encryptionKey,
         sharedBus: bus.sharing !== undefined,
+        homeBrokers: home,
         cloud: {
           host: bind,
           port: ports.federation,
           url: config.federationUrl,
           ca,
           ...server,
-          homeBrokers: config.brokers.home.map(({ name: broker, host, port }) => ({ name: broker, host, port })),
+          homeBrokers: home.map((broker) => ({ name: broker.name, host: broker.host, port: broker.port })),
         },
       }),
   });

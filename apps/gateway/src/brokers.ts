@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type BrokerRole, bridgeRules, type ServiceName } from '@mqtt2go/access';
 import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
 import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
-import type { PortConfig } from '@mqtt2go/config';
+import type { PortConfig, Profile } from '@mqtt2go/config';
 import { type BrokerLink, contracts, streamLink } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
@@ -14,9 +14,20 @@ export class Brokers {
   private readonly bus: EmbeddedBroker;
   private readonly admins: AedesBrokerAdmin[] = [];
 
-  constructor(clock: Clock, log: Logger) {
+  constructor(
+    private readonly profile: Profile,
+    clock: Clock,
+    log: Logger,
+  ) {
+    const initializationAccounts = !profile.discovery;
     const broker = (role: 'home' | 'activation' | 'bus'): EmbeddedBroker =>
-      new EmbeddedBroker({ role, clock, log: log.child({ broker: role }), busRequests: contracts });
+      new EmbeddedBroker({
+        role,
+        clock,
+        log: log.child({ broker: role }),
+        busRequests: contracts,
+        initializationAccounts,
+      });
     this.home = broker('home');
     this.activation = broker('activation');
     this.bus = broker('bus');
@@ -70,10 +81,22 @@ export class Brokers {
   /** Opens the doors for devices and controllers; last, when there are services behind them. */
   async open(host: string, ports: PortConfig, files: DeploymentFiles): Promise<void> {
     const home = { host, ca: files.ca, ...files.servers['home-broker'] };
-    const activation = { host, ca: [], ...files.servers['activation-broker'] };
+    await Promise.all([
+      this.home.listenWss({ ...home, port: ports.homeWss }),
+      this.profile.discovery
+        ? this.openSeparately(home, ports, files)
+        : this.home.listenShared({ ...home, port: ports.home }, this.activation),
+    ]);
+  }
+
+  private async openSeparately(
+    home: Omit<Parameters<EmbeddedBroker['listenTls']>[0], 'port' | 'clientCertificates'>,
+    ports: PortConfig,
+    files: DeploymentFiles,
+  ): Promise<void> {
+    const activation = { host: home.host, ca: [], ...files.servers['activation-broker'] };
     await Promise.all([
       this.home.listenTls({ ...home, port: ports.home, clientCertificates: 'optional' }),
-      this.home.listenWss({ ...home, port: ports.homeWss }),
       this.activation.listenTls({ ...activation, port: ports.activation, clientCertificates: 'required' }),
     ]);
   }

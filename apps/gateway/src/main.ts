@@ -1,12 +1,13 @@
 import 'reflect-metadata';
 import { loadConfig, type LogConfig, type PlatformConfig } from '@mqtt2go/config';
 import { createLogger, runMain } from '@mqtt2go/runtime';
+import { withArguments } from './arguments.js';
 import { type Platform, startPlatform } from './platform.js';
 import { readyPanel } from './ready-panel.js';
 import { keepHeapSmall } from './small-box.js';
 
 runMain('mqtt2go', async () => {
-  const config = loadConfig(process.env);
+  const config = loadConfig(withArguments(process.argv.slice(2), process.env));
   if (config.memory === 'small') keepHeapSmall();
   const wantsJson = process.env.MQTT2GO_LOG_FORMAT === 'json';
   const log = createLogger(wantsJson ? config.log : logForPeople(config));

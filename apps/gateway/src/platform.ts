@@ -13,7 +13,6 @@ import { enrolmentBy, type MoverTimes, startFederation } from '@mqtt2go/federati
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
-import { Revision1Plugin } from '@mqtt2go/revision-1';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ServiceHandle, serveOperations } from '@mqtt2go/runtime';
 import { startTopicGenerator } from '@mqtt2go/topic-generator';
@@ -23,6 +22,7 @@ import { Brokers } from './brokers.js';
 import { ClockKeeper } from './clock/clock-keeper.js';
 import { DataFolder } from './data-folder.js';
 import { openDatabase } from './database.js';
+import { builtInPlugins, networkJoinOf } from './built-in-plugins.js';
 import { openEncryptionKey } from './encryption-key.js';
 import { gatewayHandle } from './gateway-handle.js';
 import { choosePorts } from './ports.js';
@@ -93,25 +93,34 @@ async function start(
   parts.push(database);
   const databaseUrl = database.url;
   const tlsDir = folder.join('tls');
-  const { publicHost } = config;
-  const isGateway = config.profile.homeBroker === 'local';
+  const { publicHost, profile } = config;
+  const isGateway = profile.homeBroker === 'local';
   if (config.invitation !== undefined && !isGateway) {
     throw new Mqtt2goError(
       'configuration_invalid',
-      `MQTT2GO_INVITATION is for gateways; the profile is ${config.profile.name}`,
+      `MQTT2GO_INVITATION is for gateways; the profile is ${profile.name}`,
     );
   }
   const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
   const initialise = (): Promise<DeploymentFiles> =>
-    initialiseDeployment({ databaseUrl, encryptionKey, tlsDir, publicHost, clock, log, enrolling });
+    initialiseDeployment({
+      databaseUrl,
+      encryptionKey,
+      tlsDir,
+      publicHost,
+      hostNames: profile.hostNames,
+      clock,
+      log,
+      enrolling,
+    });
   const files = await initialise();
 
-  const brokers = new Brokers(clock, log);
+  const brokers = new Brokers(profile, clock, log);
   parts.push({ stop: () => brokers.close() });
   const someOutside = config.services.length < runnableServices.length;
   await brokers.openForServices(ports, files, someOutside);
 
-  const plugins = await loadPlugins({ names: config.plugins, builtIn: { 'revision-1': Revision1Plugin }, log });
+  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, log });
   parts.push(plugins);
   await plugins.start();
 
@@ -157,12 +166,9 @@ async function start(
       brokerAdmin: brokers.activationAdmin(),
       encryptionKey,
       plugins,
-      rest: {
-        host: config.bind,
-        port: ports.discovery,
-        ca: files.servicesCa,
-        ...files.servers.discovery,
-      },
+      ...(profile.discovery
+        ? { rest: { host: config.bind, port: ports.discovery, ca: files.servicesCa, ...files.servers.discovery } }
+        : {}),
     }),
   );
   await run('provisioning', () =>
@@ -177,13 +183,18 @@ async function start(
           port: ports.home,
         },
       ],
-      discovery: {
-        url: `https://localhost:${ports.discovery}`,
-        ca: files.ca,
-        ...files.services.provisioning,
-      },
+      ...(profile.discovery
+        ? {
+            discovery: {
+              url: `https://localhost:${ports.discovery}`,
+              ca: files.ca,
+              ...files.services.provisioning,
+            },
+          }
+        : {}),
       encryptionKey: Buffer.from(encryptionKey, 'base64'),
       plugins,
+      network: networkJoinOf(config, plugins),
       onPersisted: options.onPersisted,
     }),
   );
@@ -231,12 +242,13 @@ async function start(
   parts.push({ stop: () => operations.close() });
 
   const file: PlatformFile = {
+    profile: profile.name,
     host: publicHost,
     ports: {
       home: ports.home,
       homeWss: ports.homeWss,
       activation: ports.activation,
-      discovery: ports.discovery,
+      ...(profile.discovery ? { discovery: ports.discovery } : {}),
       ...(!isGateway ? { federation: ports.federation } : {}),
       bus: ports.bus,
       health: ports.health,

@@ -22,7 +22,8 @@ export async function choosePorts(config: PlatformConfig): Promise<PortConfig> {
     chosen[planned.name] = await tryPort(planned);
   };
   await Promise.all(plannedPorts(config).map(choose));
-  return chosen;
+  // Without a Discovery server everybody comes to the home's port.
+  return config.profile.discovery ? chosen : { ...chosen, activation: chosen.home };
 }
 
 async function tryPort({ host, port, what, variable }: PlannedPort): Promise<number> {
@@ -50,7 +51,7 @@ async function tryPort({ host, port, what, variable }: PlannedPort): Promise<num
 
 /** The ports that a gateway with this configuration opens. */
 function plannedPorts(config: PlatformConfig): PlannedPort[] {
-  const { bind, ports, services } = config;
+  const { bind, ports, services, profile } = config;
   const loopback = '127.0.0.1';
   const planned: PlannedPort[] = [
     { name: 'home', what: 'home broker', variable: 'MQTT2GO_HOME_PORT', host: bind, port: ports.home },
@@ -61,17 +62,18 @@ function plannedPorts(config: PlatformConfig): PlannedPort[] {
       host: bind,
       port: ports.homeWss,
     },
-    {
+    { name: 'bus', what: 'service bus', variable: 'MQTT2GO_BUS_PORT', host: loopback, port: ports.bus },
+    { name: 'health', what: 'health and metrics', variable: 'MQTT2GO_HEALTH_PORT', host: loopback, port: ports.health },
+  ];
+  if (profile.discovery)
+    planned.push({
       name: 'activation',
       what: 'activation broker',
       variable: 'MQTT2GO_ACTIVATION_PORT',
       host: bind,
       port: ports.activation,
-    },
-    { name: 'bus', what: 'service bus', variable: 'MQTT2GO_BUS_PORT', host: loopback, port: ports.bus },
-    { name: 'health', what: 'health and metrics', variable: 'MQTT2GO_HEALTH_PORT', host: loopback, port: ports.health },
-  ];
-  if (services.includes('discovery'))
+    });
+  if (profile.discovery && services.includes('discovery'))
     planned.push({
       name: 'discovery',
       what: 'Discovery REST',

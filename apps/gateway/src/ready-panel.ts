@@ -8,7 +8,7 @@ export interface PanelContent {
     readonly home: number;
     readonly homeWss: number;
     readonly activation: number;
-    readonly discovery: number;
+    readonly discovery?: number | undefined;
     readonly health: number;
   };
   readonly bind: string;
@@ -29,10 +29,18 @@ export function readyPanel(content: PanelContent, isTerminal: boolean): string {
     '',
     `  ${green('●')} ${bold('MQTT2GO is ready')} ${dim(`in ${(content.readyMs / 1000).toFixed(1)} s · ${content.profile}`)}`,
     '',
-    row('Home broker', `mqtts://${host}:${ports.home}`, 'devices, apps'),
+    row(
+      'Home broker',
+      `mqtts://${host}:${ports.home}`,
+      ports.discovery ? 'devices, apps' : 'devices, new ones too, apps',
+    ),
     row('', `wss://${host}:${ports.homeWss}`, 'web apps'),
-    row('Activation broker', `mqtts://${host}:${ports.activation}`, 'new devices'),
-    row('Discovery', `https://${host}:${ports.discovery}`, 'services only'),
+    ...(ports.discovery === undefined
+      ? []
+      : [
+          row('Activation broker', `mqtts://${host}:${ports.activation}`, 'new devices'),
+          row('Discovery', `https://${host}:${ports.discovery}`, 'services only'),
+        ]),
     row('Health, metrics', `http://127.0.0.1:${ports.health}`, '/health/ready'),
     row('Data folder', content.dataDir),
     row('Database', content.database),

@@ -1,6 +1,7 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { PlatformConfig } from '@mqtt2go/config';
+import { networkJoins } from './built-in-plugins.js';
 import type { DataFolder } from './data-folder.js';
 
 /**
@@ -28,7 +29,9 @@ export async function writeServiceEnvironment(
     MQTT2GO_HOME_BROKER_URL: `mqtts://127.0.0.1:${ports.homeServices}`,
     MQTT2GO_ACTIVATION_BROKER_URL: `mqtts://127.0.0.1:${ports.activationServices}`,
     MQTT2GO_DISCOVERY_URL: `https://localhost:${ports.discovery}`,
-    MQTT2GO_PLUGINS: config.plugins.join(','),
+    // The Wi-Fi is looked after by the gateway's own process.
+    MQTT2GO_PLUGINS: config.plugins.filter((name) => !Object.hasOwn(networkJoins, name)).join(','),
+    MQTT2GO_PROFILE: config.profile.name,
   };
   const text = Object.entries(lines)
     .map(([name, value]) => `${name}=${quote(String(value))}\n`)

@@ -1,8 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 /**
- * Has V8 collect garbage early and often instead of letting the heap grow: a third of the memory under load, for a fifth more
- * of the CPU. To be called before there is much of a heap.
+ * Has V8 collect garbage early and often instead of letting the heap grow: half of what it takes otherwise under load. To be called before there is much of a heap.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--optimize-for-size');
@@ -10,13 +9,16 @@ export function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-/** Database connections of a service: each is a process of some megabytes. */
-export const smallPoolSize = 3;
+/**
+ * Database connections of a service: each is a process of some megabytes. Two at least: while the outbox holds one, what it
+ * carries out needs another.
+ */
+export const smallPoolSize = 2;
 
 /** PostgreSQL on top of the embedded one's own settings: little memory, few and small writes to an SD card. */
 export const smallDatabase = {
   max_connections: '30',
-  shared_buffers: '12MB',
+  shared_buffers: '8MB',
   work_mem: '1MB',
   maintenance_work_mem: '8MB',
   wal_buffers: '256kB',

@@ -37,8 +37,8 @@ describe('the gateway as a program', () => {
     await Promise.all([dataDir, otherDir].map((folder) => rm(folder, { recursive: true, force: true })));
   });
 
-  const start = (env: Record<string, string> = {}): Program => {
-    const program = Program.start('gateway', { ...ports, MQTT2GO_DATA_DIR: dataDir, ...env });
+  const start = (env: Record<string, string> = {}, args: readonly string[] = []): Program => {
+    const program = Program.start('gateway', { ...ports, MQTT2GO_DATA_DIR: dataDir, ...env }, undefined, args);
     running.push(program);
     return program;
   };
@@ -98,6 +98,37 @@ describe('the gateway as a program', () => {
       expect(await rootCa()).toBe(ca);
       expect(await second.end('SIGTERM')).toEqual({ code: 0, signal: null });
       expect(await databasePid(dataDir)).toBeUndefined();
+    });
+
+    it('is a gateway in the house by an option, which goes before the variable', async () => {
+      const program = start({ MQTT2GO_PROFILE: 'remote-broker' }, ['--profile', 'local-gateway']);
+      await program.says(isReady);
+      const panel = program.out.join('\n');
+      expect(panel).toContain('local-gateway');
+      expect(panel).toContain(`mqtts://localhost:${ports.MQTT2GO_HOME_PORT}`);
+      for (const gone of [ports.MQTT2GO_ACTIVATION_PORT, ports.MQTT2GO_DISCOVERY_PORT]) {
+        expect(panel).not.toContain(`:${gone}`);
+        await expect(fetch(`https://localhost:${gone}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+      }
+      expect(panel).not.toContain('Discovery');
+
+      const demo = Program.start('cli', { MQTT2GO_DATA_DIR: dataDir }, undefined, ['demo', '--json']);
+      running.push(demo);
+      expect((await demo.ended).code, demo.text).toBe(0);
+      const steps = demo.log.filter(({ event }) => event === 'step').map(({ step }) => step);
+      // The 4th goes to a Discovery server.
+      expect(steps).toEqual([1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+      expect(demo.text).toContain('GET_CREDENTIALS');
+      expect(demo.log.at(-1)).toMatchObject({ event: 'done', answer: 'ok', state: { state: 'on' }, steps: 12 });
+    });
+
+    it('tells its options, and which profiles there are to whoever names another', async () => {
+      const help = start({}, ['--help']);
+      expect((await help.ended).code).toBe(0);
+      expect(help.text).toContain('--profile');
+      const other = start({}, ['--profile', 'cloud']);
+      expect((await other.ended).code).toBe(1);
+      for (const word of ['cloud', 'remote-broker', 'local-gateway']) expect(other.text).toContain(word);
     });
 
     it('refuses a folder that another process has, which goes on', async () => {
@@ -173,7 +204,7 @@ describe('the gateway as a program', () => {
     it.each([
       [{ MQTT2GO_HOME_PORT: 'abc' }, ["MQTT2GO_HOME_PORT is 'abc'", 'a port number']],
       [{ MQTT2GO_HEALTH_PORT: '65536' }, ['MQTT2GO_HEALTH_PORT', 'a port number']],
-      [{ MQTT2GO_PROFILE: 'local-gateway' }, ['MQTT2GO_PROFILE', 'local-gateway', 'not available']],
+      [{ MQTT2GO_PROFILE: 'local' }, ['MQTT2GO_PROFILE', "'local'", "'remote-broker' or 'local-gateway'"]],
       [{ MQTT2GO_PROFILE: 'nonsense' }, ['MQTT2GO_PROFILE', 'remote-broker']],
       [{ MQTT2GO_KEY: 'short' }, ['MQTT2GO_KEY', '32 bytes']],
       [{ MQTT2GO_KEY_FILE: '/nowhere' }, ['MQTT2GO_KEY_FILE', '/nowhere']],

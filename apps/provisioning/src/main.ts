@@ -38,7 +38,7 @@ async function serve(): Promise<Running> {
           busLink: bus.link,
           sharedBus: bus.sharing !== undefined,
           homeBrokers: home,
-          discovery: { url: config.discoveryUrl, ca: root, ...files.service },
+          discovery: config.profile.discovery ? { url: config.discoveryUrl, ca: root, ...files.service } : undefined,
           encryptionKey,
           plugins,
         }),

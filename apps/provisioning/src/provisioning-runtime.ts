@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { GuessGuard } from './activation/guess-guard.js';
 import { HomeStandings } from './moving/home-standings.js';
+import { Networks } from './network/networks.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingDriver } from './onboarding/onboarding-driver.js';
 import { OnboardingEffects } from './onboarding/onboarding-effects.js';
@@ -18,6 +19,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     private readonly effects: OnboardingEffects,
     private readonly guard: GuessGuard,
     private readonly standings: HomeStandings,
+    private readonly networks: Networks,
   ) {}
 
   /** @throws Mqtt2goError `forbidden` when the home broker refuses a subscription */
@@ -35,6 +37,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     this.guard.stop();
     await Promise.all([this.recovery.stop(), this.expiry.stop(), this.standings.stop()]);
     await this.driver.stop();
+    await this.networks.stop();
     await this.traffic.stop();
   }
 }

@@ -1,5 +1,6 @@
-import { BusModule } from '@mqtt2go/messaging';
+import { Bus, BusModule } from '@mqtt2go/messaging';
 import { PersistenceModule } from '@mqtt2go/persistence';
+import { SecretBox } from '@mqtt2go/pki';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { Clock } from '@mqtt2go/ports';
 import { AuditModule } from '@mqtt2go/runtime';
@@ -8,7 +9,9 @@ import type { Registry } from 'prom-client';
 import { Activation } from './activation/activation.js';
 import { Gateways } from './activation/gateways.js';
 import { GuessGuard } from './activation/guess-guard.js';
+import { Announcer } from './announcing/announcer.js';
 import { Announcing } from './announcing/announcing.js';
+import { BusAnnouncer } from './announcing/bus-announcer.js';
 import { DiscoveryClient } from './announcing/discovery-client.js';
 import { Certifying } from './certifying/certifying.js';
 import { Claiming } from './claiming/claiming.js';
@@ -22,6 +25,7 @@ import { HomeStandings } from './moving/home-standings.js';
 import { MovingController } from './moving/moving.controller.js';
 import { Redirecting } from './moving/redirecting.js';
 import { Naming } from './naming/naming.js';
+import { Networks } from './network/networks.js';
 import { Expiry } from './onboarding/expiry.js';
 import { OnboardingController } from './onboarding/onboarding.controller.js';
 import { OnboardingDriver } from './onboarding/onboarding-driver.js';
@@ -41,6 +45,8 @@ import { HomeDesks } from './traffic/home-desks.js';
 import { HomeReplies } from './traffic/home-replies.js';
 import { HomeTraffic } from './traffic/home-traffic.js';
 import { Refusals } from './traffic/refusals.js';
+import { HomeWifi } from './wifi/home-wifi.js';
+import { WifiController } from './wifi/wifi.controller.js';
 
 // biome-ignore lint/complexity/noStaticOnlyClass: the form of a Nest module
 export class ProvisioningModule {
@@ -60,17 +66,23 @@ export class ProvisioningModule {
         BusModule.forRoot({ link: busLink, service: 'provisioning', log }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey: deps.encryptionKey }),
       ],
-      controllers: [FactoryController, OnboardingController, MovingController],
+      controllers: [FactoryController, OnboardingController, MovingController, WifiController],
       providers: [
         { provide: Clock, useValue: deps.clock },
         { provide: RevisionRegistry, useValue: deps.plugins.revisions },
+        { provide: SecretBox, useFactory: () => new SecretBox(deps.encryptionKey) },
         { provide: ActivationCodes, useValue: new ActivationCodes(deps.encryptionKey) },
         {
           provide: ProvisioningSettings,
           useValue: new ProvisioningSettings(log, deps.onPersisted ?? (() => undefined)),
         },
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
-        { provide: DiscoveryClient, useFactory: () => new DiscoveryClient(deps.discovery, deps.clock) },
+        {
+          provide: Announcer,
+          useFactory: (bus: Bus) =>
+            deps.discovery ? new DiscoveryClient(deps.discovery, deps.clock) : new BusAnnouncer(bus),
+          inject: [Bus],
+        },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },
         {
           provide: OnboardingMetrics,
@@ -81,6 +93,19 @@ export class ProvisioningModule {
           },
           inject: [OnboardingRepository],
         },
+        {
+          provide: Networks,
+          useFactory: (repository: OnboardingRepository, replies: HomeReplies) =>
+            new Networks({
+              access: deps.network,
+              find: (onboardingId) => repository.find(onboardingId),
+              send: (all) => replies.send(all),
+              clock: deps.clock,
+              log,
+            }),
+          inject: [OnboardingRepository, HomeReplies],
+        },
+        HomeWifi,
         OnboardingRepository,
         Onboardings,
         OnboardingDriver,

@@ -1,5 +1,5 @@
 import { provisioning } from '@mqtt2go/messaging';
-import { onboardingStateNames } from '@mqtt2go/protocol';
+import { Mqtt2goError, onboardingStateNames } from '@mqtt2go/protocol';
 import type { ServiceHandle } from '@mqtt2go/runtime';
 import { waitFor } from '@mqtt2go/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -142,5 +142,40 @@ describe('after a death', () => {
     expect(stand.neighbours.issues.filter((issue) => issue.onboardingId === onboardingId)).toHaveLength(1);
     release();
     await stand.reach(device.deviceId, 'announced');
+  });
+
+  it('a step is taken up whose lease is from a future in which the clock was wrongly', async () => {
+    const service = await stand.start();
+    let isDown = true;
+    stand.neighbours.before = async (verb) => {
+      if (verb === 'admit' && isDown) throw new Mqtt2goError('unavailable');
+    };
+    const device = await stand.mint();
+    await stand.activate(device);
+    await waitFor(() => stand.neighbours.issues.length > 0, 'the certificate');
+    await service.stop();
+    await stand.query("UPDATE provisioning.onboarding SET lease_until = now() + interval '5 years'");
+    isDown = false;
+    await stand.start();
+    await stand.reach(device.deviceId, 'announced');
+  });
+
+  it('has as much time as before when the time is corrected, whatever works on it', async () => {
+    const { clock } = stand;
+    await stand.start();
+    const device = await stand.mint();
+    await stand.activate(device);
+    const { onboardingId } = await stand.reach(device.deviceId, 'announced');
+    const left = async (): Promise<number> => {
+      const [row] = await stand.query<{ deadline: Date }>('SELECT deadline FROM provisioning.onboarding');
+      return (row?.deadline.getTime() ?? 0) - clock.now();
+    };
+    const before = await left();
+    await clock.correct(400 * 86_400_000);
+    expect(await left()).toBe(before);
+    await stand.bringToName(device.deviceId);
+    await clock.correct(-30 * 86_400_000);
+    await stand.rename(device.deviceId);
+    expect((await stand.reach(device.deviceId, 'active')).onboardingId).toBe(onboardingId);
   });
 });

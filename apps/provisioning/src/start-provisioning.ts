@@ -5,6 +5,7 @@ import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
 import type { DiscoveryAccess } from './announcing/discovery-client.js';
+import type { NetworkAccess } from './network/networks.js';
 import { ProvisioningModule } from './provisioning.module.js';
 import { type HomeBroker, HomeBrokers } from './traffic/home-brokers.js';
 
@@ -17,12 +18,14 @@ export interface ProvisioningDeps {
   readonly busLink: BrokerLink;
   /** The brokers that homes are placed on, one at least; homes of before there were several are on the first. */
   readonly homeBrokers: readonly HomeBroker[];
-  /** The Discovery server's REST side. */
-  readonly discovery: DiscoveryAccess;
+  /** The Discovery server's REST side; where there is none, devices are announced over the bus. */
+  readonly discovery?: DiscoveryAccess | undefined;
   /** The platform's key-encryption key, 32 bytes. */
   readonly encryptionKey: Uint8Array;
   /** A plugin host with the revisions that are spoken; the caller's to start and stop. */
   readonly plugins: { readonly revisions: RevisionRegistry };
+  /** How devices are let into the Wi-Fi, where there is a gateway in the house; the caller's to start and stop. */
+  readonly network?: NetworkAccess | undefined;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
   /** Called after each transition's commit, before anything that follows from it. */

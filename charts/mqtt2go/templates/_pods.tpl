@@ -171,10 +171,15 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{/* Where there is no Discovery server, new devices come to the port of the others. */}}
+{{- define "mqtt2go.gatewayListeners" -}}
+{{- toYaml (ternary (omit .Values.gateway.listeners "activation") .Values.gateway.listeners (eq .Values.profile "local-gateway")) -}}
+{{- end -}}
+
 {{/* What all of the project's programs are told. */}}
 {{- define "mqtt2go.commonEnv" -}}
 - name: MQTT2GO_PROFILE
-  value: remote-broker
+  value: {{ .Values.profile }}
 - name: MQTT2GO_PUBLIC_HOST
   value: {{ .Values.publicHost | quote }}
 - name: MQTT2GO_LOG_LEVEL

@@ -9,9 +9,16 @@ describe('on the activation broker', () => {
     [
       ['all', 'CODE/activation'],
       ['all', '/CODE/activation'],
+      ['all', 'CODE/wifi'],
+      ['all', '/CODE/wifi'],
     ],
     [
       ...forNobody,
+      ['subscribe', '+/wifi'],
+      ['all', 'CODE2/wifi'],
+      ['all', 'CODE/wifi/more'],
+      ['all', 'home-1/gw-1/add_device'],
+      ['subscribe', 'home-1/#'],
       ['subscribe', '+/activation'],
       ['subscribe', '/+/activation'],
       ['subscribe', 'CODE/#'],
@@ -20,7 +27,6 @@ describe('on the activation broker', () => {
       ['all', 'code/activation'],
       ['all', 'CODE'],
       ['all', 'CODE/activation/more'],
-      ['all', 'CODE/wifi'],
       ['all', 'plug-1/topics'],
     ],
   );
@@ -29,7 +35,10 @@ describe('on the activation broker', () => {
     { ...joining, expiresAtMs: nowMs },
     'activation',
     [],
-    [['all', 'CODE/activation']],
+    [
+      ['all', 'CODE/activation'],
+      ['all', 'CODE/wifi'],
+    ],
   );
   check(
     'a device of a home',
@@ -47,6 +56,8 @@ describe('on the activation broker', () => {
       ['subscribe', '+/activation'],
       ['subscribe', '/+/activation'],
       ['publish', 'CODE/activation'],
+      ['subscribe', '+/wifi'],
+      ['publish', 'CODE/wifi'],
       ['publish', '$CONTROL/mqtt2go-access/v1'],
       ['subscribe', '$CONTROL/mqtt2go-access/v1/response'],
     ],

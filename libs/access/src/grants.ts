@@ -68,7 +68,7 @@ function grants(principal: Principal, broker: BrokerRole, busRequests: readonly 
     case 'activation': {
       const { id, activationCode, expiresAtMs } = principal;
       if (broker !== 'activation' || isServiceName(id)) return nothing;
-      return { ...all(topics.activation.filters({ activationCode })), untilMs: expiresAtMs };
+      return { ...all(activationTraffic({ activationCode })), untilMs: expiresAtMs };
     }
   }
 }
@@ -127,7 +127,7 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;
-      const traffic = topics.activation.filters();
+      const traffic = activationTraffic();
       return {
         ...nothing,
         publish: [...traffic, ...controlGrants.publish],
@@ -171,6 +171,11 @@ function busGrants(name: ServiceName, busRequests: readonly BusRequest[]): Grant
 function topicQueries(deviceId?: string): readonly string[] {
   const params = deviceId === undefined ? {} : { deviceId };
   return [...topics.deviceTopics.filters(params), ...topics.deviceTopic.filters(params)];
+}
+
+/** Where a device that is being added speaks; of every one by default. */
+function activationTraffic(params: { readonly activationCode?: string } = {}): readonly string[] {
+  return [...topics.activation.filters(params), ...topics.wifi.filters(params)];
 }
 
 /** `a/#` of `a/+`: all that is below, however deep. */

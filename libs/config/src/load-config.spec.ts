@@ -28,7 +28,13 @@ function refusal(env: Environment, load: (env: Environment) => unknown = loadCon
 describe('loadConfig', () => {
   it('needs nothing to be set', () => {
     expect(loadConfig({})).toEqual({
-      profile: { name: 'remote-broker', homeBroker: 'remote', discovery: true },
+      profile: {
+        name: 'remote-broker',
+        homeBroker: 'remote',
+        discovery: true,
+        hostNames: [],
+        plugins: ['revision-1'],
+      },
       dataDir: resolve('data'),
       databaseUrl: undefined,
       publicHost: 'localhost',
@@ -54,6 +60,16 @@ describe('loadConfig', () => {
       bridge: true,
       mdns: { isOn: true, interfaces: undefined },
     });
+  });
+
+  it('makes a gateway in the house of one variable', () => {
+    const { profile, plugins } = loadConfig({ MQTT2GO_PROFILE: 'local-gateway' });
+    expect(profile).toMatchObject({ name: 'local-gateway', homeBroker: 'local', discovery: false });
+    expect(profile.hostNames).toEqual(['MQTT2GO.local']);
+    expect(plugins).toEqual(['revision-1', 'network-join-manual']);
+    expect(loadConfig({ MQTT2GO_PROFILE: 'local-gateway', MQTT2GO_PLUGINS: 'revision-1' }).plugins).toEqual([
+      'revision-1',
+    ]);
   });
 
   it('takes what is set, and something empty as not set', () => {
@@ -82,6 +98,8 @@ describe('loadConfig', () => {
     });
     expect(config.encryptionKey).toEqual(new Uint8Array(32).fill(7));
     expect(loadConfig({ MQTT2GO_SERVICES: 'none' }).services).toEqual([]);
+    expect(loadConfig({}).memory).toBe('large');
+    expect(loadConfig({ MQTT2GO_MEMORY: 'small' }).memory).toBe('small');
   });
 
   it('takes interfaces on which a local gateway is told', () => {
@@ -118,11 +136,7 @@ describe('loadConfig', () => {
       { MQTT2GO_MDNS_INTERFACES: name },
       `MQTT2GO_MDNS_INTERFACES is '${name}'; it takes names of network interfaces, separated by commas, such as eth0,wlan0`,
     ]),
-    [{ MQTT2GO_PROFILE: 'cloud' }, "MQTT2GO_PROFILE is 'cloud'; it takes 'remote-broker'"],
-    [
-      { MQTT2GO_PROFILE: 'local-gateway' },
-      "MQTT2GO_PROFILE is 'local-gateway'; it takes 'remote-broker'; the 'local-gateway' profile is not available in this version",
-    ],
+    [{ MQTT2GO_PROFILE: 'cloud' }, "MQTT2GO_PROFILE is 'cloud'; it takes 'remote-broker' or 'local-gateway'"],
     [
       { MQTT2GO_SERVICES: 'discovery,kitchen' },
       "MQTT2GO_SERVICES is 'discovery,kitchen'; it takes 'all', 'none', or some of certificate-authority, topic-generator, discovery, provisioning, federation",

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { NetworkMethod } from '@mqtt2go/protocol';
 import { z } from 'zod';
 import { type BrokersConfig, embeddedBrokers, readBrokersFile } from './brokers.js';
 import { withDatabaseUrl } from './database-url.js';
 import { encryptionKeySettings, readEncryptionKey } from './encryption-key.js';
-import { findProfile, type Profile } from './profiles/index.js';
+import { findProfile, type Profile, profileExpectation } from './profiles/index.js';
 import { type Environment, invalidSettings, list, port, readSettings, text, url, wrongSetting } from './settings.js';
 
 /** The services that a gateway process can run itself. */
@@ -60,6 +61,8 @@ export interface PortConfig {
 export interface PlatformConfig extends CommonConfig {
   /** Which services this process runs itself. */
   readonly services: readonly RunnableService[];
+  /** How new devices are let into the Wi-Fi, with a gateway in the house; the plugin's choice when undefined. */
+  readonly networkMethod: NetworkMethod | undefined;
   /** `small`: that it fits on a small box counts for more than what it can do in a second. */
   readonly memory: 'small' | 'large';
   /** The file by which a gateway enrols at the cloud at its first start. */
@@ -95,7 +98,7 @@ const listenAddress = z.union([z.ipv4(), z.ipv6(), z.literal('localhost')]).defa
 const listenExpectation = 'an IP address to listen on, such as 127.0.0.1 or 0.0.0.0';
 
 const commonSettings = {
-  MQTT2GO_PROFILE: text("'remote-broker'").default('remote-broker'),
+  MQTT2GO_PROFILE: text(profileExpectation).default('remote-broker'),
   MQTT2GO_DATA_DIR: text('the path of a folder').default('./data'),
   MQTT2GO_PUBLIC_HOST: z
     .string()
@@ -114,7 +117,7 @@ const commonSettings = {
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
   MQTT2GO_FEDERATION_PORT: port(8890),
   ...encryptionKeySettings,
-  MQTT2GO_PLUGINS: list('names of plugins, separated by commas').default(['revision-1']),
+  MQTT2GO_PLUGINS: list('names of plugins, separated by commas').optional(),
   MQTT2GO_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -132,6 +135,7 @@ const interfaceExpectation = 'names of network interfaces, separated by commas, 
 const gatewaySettings = {
   ...commonSettings,
   DATABASE_URL: databaseUrl.optional(),
+  MQTT2GO_NETWORK_METHOD: z.enum(['wps', 'guest', 'manual']).optional().describe("'wps', 'guest' or 'manual'"),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_MDNS: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
@@ -173,7 +177,9 @@ export function loadConfig(env: Environment): PlatformConfig {
   const shared = common(settings);
   return deepFreeze({
     ...shared,
+    plugins: settings.MQTT2GO_PLUGINS ?? shared.profile.plugins,
     services: chosenServices(settings.MQTT2GO_SERVICES),
+    networkMethod: settings.MQTT2GO_NETWORK_METHOD,
     memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
@@ -258,7 +264,7 @@ function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATAB
       federation: settings.MQTT2GO_FEDERATION_PORT,
     },
     encryptionKey: readEncryptionKey(settings),
-    plugins: settings.MQTT2GO_PLUGINS,
+    plugins: settings.MQTT2GO_PLUGINS ?? ['revision-1'],
     log: { level: settings.MQTT2GO_LOG_LEVEL, format: settings.MQTT2GO_LOG_FORMAT },
   };
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { platformFilePath, readPlatformFile, removePlatformFile, writePlatformFile } from './platform-file.js';
 
 const content = {
+  profile: 'local-gateway',
   host: 'localhost',
   ports: { home: 8883, homeWss: 8884, activation: 8885, discovery: 8443, bus: 8886, health: 9090 },
   busUrl: 'mqtts://127.0.0.1:8886',

@@ -11,6 +11,8 @@ const port = z.int().min(1).max(65_535);
  * the command line. It tells addresses and no secrets; the keys are in the files below `tlsDir`.
  */
 export const platformFile = z.object({
+  /** The name of the profile that it runs. */
+  profile: z.string().default('remote-broker'),
   /** The name or address that clients use; the servers' certificates are made for it. */
   host: z.string().min(1),
   ports: z.object({
@@ -18,10 +20,10 @@ export const platformFile = z.object({
     home: port,
     /** MQTT over WebSocket over TLS, controllers. */
     homeWss: port,
-    /** MQTT over TLS, devices that are being activated. */
+    /** MQTT over TLS, devices that are being activated; that of `home` where there is no Discovery server. */
     activation: port,
-    /** Discovery REST, HTTPS. */
-    discovery: port,
+    /** Discovery REST, HTTPS, where there is one. */
+    discovery: port.optional(),
     /** The gateways' door, HTTPS; in the cloud. */
     federation: port.optional(),
     /** The service bus: MQTT over mutual TLS, loopback. */
@@ -41,6 +43,8 @@ export const platformFile = z.object({
   startedAt: z.iso.datetime(),
 });
 export type PlatformFile = z.infer<typeof platformFile>;
+/** What is written: of the profile `remote-broker` by default. */
+export type PlatformFileContent = z.input<typeof platformFile>;
 
 /** The path of the platform file in a data folder. */
 export function platformFilePath(dataDir: string): string {
@@ -72,7 +76,7 @@ export async function readPlatformFile(dataDir: string): Promise<PlatformFile | 
 }
 
 /** Writes the platform file as a whole or not at all, so that a reader never sees half of it. */
-export async function writePlatformFile(dataDir: string, content: PlatformFile): Promise<void> {
+export async function writePlatformFile(dataDir: string, content: PlatformFileContent): Promise<void> {
   await writeWhole(platformFilePath(dataDir), `${JSON.stringify(platformFile.parse(content), null, 2)}\n`);
 }
 

@@ -24,10 +24,27 @@ export interface DeviceReport {
   readonly timestamp: number | undefined;
 }
 
+/** How the device that is being added comes into the Wi-Fi: what the person has to be told. */
+export interface JoiningNetwork {
+  /** `wps`, `guest` or `manual`. */
+  readonly method: string;
+  /** In English. */
+  readonly instructions: string;
+  /** Unix time in milliseconds after which nobody gets in. */
+  readonly closesAtMs: number;
+  /** Of the guest network, whose password is the activation code. */
+  readonly ssid: string | undefined;
+}
+
 /** What the platform says on add_device. */
 export type AddReport =
   | { readonly kind: 'name-wanted'; readonly deviceId: string; readonly deviceType: string | undefined }
-  | { readonly kind: 'state'; readonly deviceId: string; readonly state: string }
+  | {
+      readonly kind: 'state';
+      readonly deviceId: string;
+      readonly state: string;
+      readonly network: JoiningNetwork | undefined;
+    }
   | { readonly kind: 'renamed' }
   /** The home has moved to another broker. */
   | { readonly kind: 'moved'; readonly host: string; readonly port: number }
@@ -47,7 +64,19 @@ export function readAddReport(payload: Uint8Array): AddReport | undefined {
   }
   if (head.reportType === 'status') {
     const progress = read('onboardingProgress', json);
-    return progress && { kind: 'state', deviceId: progress.value.device_id, state: progress.value.state };
+    if (progress === undefined) return undefined;
+    const { device_id: deviceId, state, network } = progress.value;
+    return {
+      kind: 'state',
+      deviceId,
+      state,
+      network: network && {
+        method: network.method,
+        instructions: network.instructions,
+        closesAtMs: network.closes_at * 1_000,
+        ssid: network.ssid,
+      },
+    };
   }
   if (head.reportName === 'rename_device') {
     const wanted = read('renameRequest', json);

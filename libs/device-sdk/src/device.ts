@@ -12,6 +12,7 @@ import { liveAtHome } from './home/home-life.js';
 import type { BackOff } from './retrying.js';
 import type { DeviceIdentity } from './store/device-identity.js';
 import type { DevicePhase, DeviceStore } from './store/device-store.js';
+import type { WifiCredentials } from './wire.js';
 
 /** How patient a device is; milliseconds. */
 export interface DeviceTimes {
@@ -45,6 +46,11 @@ export interface DeviceOptions {
    * 1970: what matters is reckoned by the platform's time.
    */
   readonly now?: () => number;
+  /**
+   * For a device that is on the guest network: it asks the gateway for the home's Wi-Fi, keeps it and joins it. Called once
+   * in an activation; not at all where the gateway does not tell it.
+   */
+  readonly joinWifi?: (wifi: WifiCredentials) => Promise<void> | void;
   /** Uniform in [0, 1), for all jitter. */
   readonly random?: () => number;
   /** How the addresses of hosts are found; by the system's resolver by default. */
@@ -62,6 +68,7 @@ export class Device extends EventEmitter<DeviceEvents> {
   readonly #finder: BrokerFinder;
   readonly #appliance: Appliance;
   readonly #times: DeviceTimes;
+  readonly #joinWifi: DeviceOptions['joinWifi'];
   readonly #clock: DeviceClock;
   readonly #random: () => number;
   readonly #lookup: LookupFunction | undefined;
@@ -74,6 +81,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#finder = options.finder ?? new BrokerFinder();
     this.#appliance = options.appliance ?? new SwitchAppliance();
     this.#times = { ...defaultTimes, ...options.times };
+    this.#joinWifi = options.joinWifi;
     this.#clock = new DeviceClock(options.now ?? Date.now);
     this.#random = options.random ?? Math.random;
     this.#lookup = options.lookup;
@@ -171,6 +179,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       backOff,
       connectTimeoutMs,
       answerTimeoutMs,
+      joinWifi: this.#joinWifi,
       lookup: this.#lookup,
       onStep: (step: DeviceEvents['step'][0]) => void this.emit('step', step),
       onProblem: (problem: DeviceEvents['problem'][0]) => void this.emit('problem', problem),

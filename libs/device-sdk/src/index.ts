@@ -7,6 +7,7 @@ export * from './device.js';
 export * from './device-events.js';
 export { renewAtMs } from './home/renewal.js';
 export { type BackOff, waitMs } from './retrying.js';
+export type { WifiCredentials } from './wire.js';
 export * from './store/device-identity.js';
 export * from './store/device-store.js';
 export * from './store/folder-device-store.js';

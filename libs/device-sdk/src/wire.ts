@@ -19,6 +19,12 @@ export interface BrokerDataAnswer {
   readonly message: string;
 }
 
+/** The home's Wi-Fi. */
+export interface WifiCredentials {
+  readonly ssid: string;
+  readonly password: string;
+}
+
 /** What the platform says to the device on its own topic at its home's broker. */
 export type HomeAnswer =
   /** Step 12. */
@@ -31,6 +37,17 @@ export type HomeAnswer =
 export function writeGetBrokerData(nowMs: number, csr: string | undefined): string {
   const request = 'GET_BROKER_DATA';
   return encodeMessage('getBrokerData', csr === undefined ? request : { request, csr }, { nowMs });
+}
+
+/** As {@link writeGetBrokerData}, at a gateway in the house. */
+export function writeGetCredentials(nowMs: number, csr: string | undefined): string {
+  const request = 'GET_CREDENTIALS';
+  return encodeMessage('getCredentials', csr === undefined ? request : { request, csr }, { nowMs });
+}
+
+/** For the home's Wi-Fi, on the guest network. */
+export function writeGetWifiCredentials(nowMs: number): string {
+  return encodeMessage('getWifiCredentials', 'GET_WIFI_CREDENTIALS', { nowMs });
 }
 
 /** Step 9. */
@@ -82,6 +99,26 @@ export function readBrokerData(payload: Uint8Array): BrokerDataAnswer | Mqtt2goE
     deviceCertificate: value.device_certificate,
     message: textOf(payload),
   };
+}
+
+/** The answer to {@link writeGetCredentials}, its refusal, or `undefined` for anything else. Never throws. */
+export function readCredentials(
+  payload: Uint8Array,
+): Pick<BrokerDataAnswer, 'deviceCertificate' | 'message'> | Mqtt2goError | undefined {
+  const json = parse(payload, 'onboarding');
+  if (headOf(json)?.type !== 'report') return undefined;
+  const reading = messages.credentials.reading.safeParse(json);
+  if (!reading.success) return readRefusal(json, ['mqtt_credentials']);
+  return { deviceCertificate: reading.data.value.cert, message: textOf(payload) };
+}
+
+/** The answer to {@link writeGetWifiCredentials}, its refusal, or `undefined` for anything else. Never throws. */
+export function readWifiCredentials(payload: Uint8Array): WifiCredentials | Mqtt2goError | undefined {
+  const json = parse(payload, 'onboarding');
+  if (headOf(json)?.type !== 'report') return undefined;
+  const reading = messages.wifiCredentials.reading.safeParse(json);
+  if (!reading.success) return readRefusal(json, ['wifi', 'wifi_credentials']);
+  return { ssid: reading.data.value.SSID, password: reading.data.value.password };
 }
 
 /** What came on the device's own topic; `undefined` for anything else. Never throws. */

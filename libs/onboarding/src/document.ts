@@ -29,12 +29,15 @@ export function onboardingDocument(): string {
     table(
       ['transition', 'in the same transaction, carried out afterwards until it has succeeded'],
       [
-        ['to `awaiting-name`', 'the entry at the Discovery server is withdrawn'],
+        [
+          'to `awaiting-name`',
+          'the entry at the Discovery server is withdrawn; the network that a gateway opened is closed',
+        ],
         ['`awaiting-name`, restarted', 'the device is announced again, for the case that it has lost everything'],
         ['to `active`', 'the certificate is settled as completed: a key that the platform made is destroyed'],
         [
           'to `expired`, `refused`, `cancelled`',
-          'whatever the state may hold is taken back: certificate revoked, admission and announcement withdrawn',
+          'whatever the state may hold is taken back: certificate revoked, admission and announcement withdrawn, network closed',
         ],
       ],
     ),

@@ -6,6 +6,7 @@ import { advance, workOf } from './machine.js';
 import type { Onboarding } from './onboarding.js';
 import { openStates } from './states.js';
 import { activate } from './steps/step-01-activate.js';
+import { mayComeByNetwork } from './undo.js';
 
 const minuteMs = 60_000;
 const undoAll = [
@@ -13,6 +14,9 @@ const undoAll = [
   { kind: 'withdraw-device' },
   { kind: 'withdraw-announcement', announcedUntilMs: startMs + activationWindowMs },
 ];
+
+const restartOf = ({ controller }: Onboarding) =>
+  ({ kind: 'restart', requestDigest: 'digest-2', reply: controller }) as const;
 
 describe('the good way', () => {
   it('passes all states and tells the controller each', () => {
@@ -36,6 +40,30 @@ describe('the good way', () => {
       ['/home-1/gw-1/add_device', 'onboarding-progress'],
       ['/home-1/gw-1/add_device', 'rename-requested'],
     ]);
+  });
+
+  it('closes the network that was opened for the device when it arrives, and at every other end', () => {
+    const close = { kind: 'close-network' };
+    const guest = started({ network: 'guest' });
+    const withNetwork = (state: Parameters<typeof inState>[0]) => inState(state, guest);
+    const arrived = advance(withNetwork('claimed'), arrival, startMs);
+    expect(arrived.effects).toContainEqual(close);
+    expect(mayComeByNetwork(arrived.onboarding)).toBe(false);
+    for (const state of ['requested', 'certified', 'announced', 'claimed'] as const) {
+      const onboarding = withNetwork(state);
+      expect(mayComeByNetwork(onboarding)).toBe(true);
+      const ends = [
+        advance(onboarding, { kind: 'cancel' }, startMs),
+        advance(onboarding, { kind: 'refuse', error: new Mqtt2goError('key_not_accepted') }, startMs),
+        advance(onboarding, { kind: 'expire' }, onboarding.deadlineMs),
+      ];
+      for (const end of ends) {
+        expect(end.effects).toContainEqual(close);
+        expect(mayComeByNetwork(end.onboarding)).toBe(false);
+      }
+      // A restart goes on with it.
+      expect(advance(onboarding, restartOf(onboarding), startMs + redeliveryMs).effects).not.toContainEqual(close);
+    }
   });
 
   it('answers both sides when the device is named, and forgets the activation code', () => {

@@ -1,4 +1,12 @@
-import type { ErrorCode, KeyMode, Mqtt2goError, OnboardingStateName, Outbound, ReplyPath } from '@mqtt2go/protocol';
+import type {
+  ErrorCode,
+  KeyMode,
+  Mqtt2goError,
+  NetworkMethod,
+  OnboardingStateName,
+  Outbound,
+  ReplyPath,
+} from '@mqtt2go/protocol';
 
 /** One device's way into a home, as it is stored. Times are Unix time in milliseconds, UTC. */
 export interface Onboarding {
@@ -9,6 +17,8 @@ export interface Onboarding {
   readonly deviceId: string;
   readonly deviceType: string;
   readonly keyMode: KeyMode;
+  /** How the gateway lets the device into the Wi-Fi; not at all where there is no gateway in the house. */
+  readonly network: NetworkMethod | undefined;
   /** Kept while open only: a device is announced again after a crash, and afterwards nobody needs it. */
   readonly activationCode: string | undefined;
   /** SHA-256 of the request as it came; tells a message delivered twice from a device added twice. */
@@ -47,6 +57,7 @@ export interface ActivationRequest {
   readonly deviceType: string;
   readonly keyMode: KeyMode;
   readonly activationCode: string;
+  readonly network?: NetworkMethod | undefined;
   readonly requestDigest: string;
   readonly reply: ReplyPath;
 }
@@ -101,7 +112,8 @@ export type Effect =
   | { readonly kind: 'withdraw-device' }
   /** `announcedUntilMs`: the latest end that was announced; an announcement of it that is still on its way is void. */
   | { readonly kind: 'withdraw-announcement'; readonly announcedUntilMs: number }
-  | { readonly kind: 'announce-again' };
+  | { readonly kind: 'announce-again' }
+  | { readonly kind: 'close-network' };
 
 /** A message to a controller or device; sent after the commit. */
 export interface Reply {

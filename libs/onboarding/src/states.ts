@@ -19,7 +19,7 @@ export type OnboardingEventName = (typeof onboardingEventNames)[number];
 export type Work = 'certify' | 'announce';
 
 /** What the platform hands out and has to take back. */
-export type HandOut = 'certificate' | 'admission' | 'announcement';
+export type HandOut = 'certificate' | 'admission' | 'announcement' | 'network';
 
 export interface StateRule {
   /** One sentence for the docs. */
@@ -59,7 +59,7 @@ export const onboardingStates = {
       ...ends,
     },
     repeats: [],
-    mayHold: ['certificate', 'admission'],
+    mayHold: ['certificate', 'admission', 'network'],
   },
   certified: {
     about: 'The certificate is issued and let in to the home broker; the device is being announced.',
@@ -74,7 +74,7 @@ export const onboardingStates = {
       ...ends,
     },
     repeats: ['certified'],
-    mayHold: ['certificate', 'admission', 'announcement'],
+    mayHold: ['certificate', 'admission', 'announcement', 'network'],
   },
   announced: {
     about: 'The Discovery server waits for the device.',
@@ -82,7 +82,7 @@ export const onboardingStates = {
     window: 'activation',
     on: { claimed: 'claimed', 'device-arrived': 'awaiting-name', restart: 'requested', ...ends },
     repeats: ['certified', 'announced'],
-    mayHold: ['certificate', 'admission', 'announcement'],
+    mayHold: ['certificate', 'admission', 'announcement', 'network'],
   },
   claimed: {
     about: 'The device has asked for its broker data at the Discovery server.',
@@ -90,7 +90,7 @@ export const onboardingStates = {
     window: 'activation',
     on: { 'device-arrived': 'awaiting-name', restart: 'requested', ...ends },
     repeats: ['certified', 'announced', 'claimed'],
-    mayHold: ['certificate', 'admission', 'announcement'],
+    mayHold: ['certificate', 'admission', 'announcement', 'network'],
   },
   'awaiting-name': {
     about: 'The device is at its home broker; the person is asked for its name and groups.',

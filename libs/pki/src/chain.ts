@@ -71,6 +71,15 @@ export function verifyChain(request: ChainRequest): ChainVerdict {
   return { valid: true, path: path.map(({ x509 }) => x509.toString()) };
 }
 
+/**
+ * True for a CA below which there can be no other (path length 0, RFC 5280 4.2.1.9); PEM.
+ * @throws TypeError
+ */
+export function issuesNoAuthorities(certificate: string): boolean {
+  const link = read(certificate);
+  return link.x509.ca && pathLength(link) === 0;
+}
+
 /** `path` grows from the leaf; each certificate in it is signed by the next. */
 function findPath(
   path: readonly Link[],

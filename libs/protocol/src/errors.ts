@@ -20,6 +20,8 @@ export const errorCodes = {
   another_device_is_being_added: 'Another device is being added at this gateway; one at a time.',
   activation_expired: 'The activation is older than its 15 minutes.',
   too_many_attempts: 'Too many wrong activation codes, or renewals of a certificate; try again later.',
+  wifi_not_set: 'The Wi-Fi of this home is not known to its gateway.',
+  wifi_already_handed_out: 'The Wi-Fi was handed out in this activation already; add the device again.',
   csr_required: 'This device is to send a certificate signing request.',
   csr_invalid: 'The certificate signing request cannot be read or its signature does not verify.',
   csr_name_mismatch: 'The certificate signing request names another device.',

@@ -65,8 +65,24 @@ export interface GetBrokerData {
   readonly reply: ReplyPath;
 }
 
+/** With a gateway in the house: the device, on the initialization broker, asks for its certificate. */
+export interface GetCredentials {
+  readonly kind: 'get-credentials';
+  readonly activationCode: string;
+  /** PEM PKCS#10, in the `csr` key mode only. */
+  readonly csr?: string;
+  readonly reply: ReplyPath;
+}
+
+/** The same, on the guest Wi-Fi, for the home's Wi-Fi. */
+export interface GetWifiCredentials {
+  readonly kind: 'get-wifi-credentials';
+  readonly activationCode: string;
+  readonly reply: ReplyPath;
+}
+
 export type HomeInbound = ActivateDevice | RenameDevice | GetDeviceTopics | RenewCertificate;
-export type ActivationInbound = GetBrokerData;
+export type ActivationInbound = GetBrokerData | GetCredentials | GetWifiCredentials;
 export type Inbound = HomeInbound | ActivationInbound;
 
 /** Step 7: answer to {@link GetBrokerData}. */
@@ -78,6 +94,21 @@ export interface BrokerData {
   readonly brokerPort: number;
   /** PEM bundle: certificate, chain, and the PKCS#8 key if the platform made it. */
   readonly deviceCertificate: string;
+}
+
+/** Answer to {@link GetCredentials}; the home's broker is where the device is. */
+export interface Credentials {
+  readonly kind: 'credentials';
+  /** As in {@link BrokerData}. */
+  readonly deviceCertificate: string;
+}
+
+/** Answer to {@link GetWifiCredentials}. */
+export interface WifiCredentials {
+  readonly kind: 'wifi-credentials';
+  /** 1 to 32 bytes. */
+  readonly ssid: string;
+  readonly password: string;
 }
 
 /** Step 10: the platform asks the controller for name and group. */
@@ -114,6 +145,21 @@ export interface OnboardingProgress {
   readonly kind: 'onboarding-progress';
   readonly deviceId: string;
   readonly state: OnboardingStateName;
+  /** How the device comes into the Wi-Fi, while it may. */
+  readonly network?: NetworkInstructions | undefined;
+}
+
+/** By which a device comes into the Wi-Fi: a push button, a network for this activation only, or a person who types. */
+export type NetworkMethod = 'wps' | 'guest' | 'manual';
+
+/** What a controller tells the person; without passwords. */
+export interface NetworkInstructions {
+  readonly method: NetworkMethod;
+  readonly instructions: string;
+  /** Unix time in milliseconds. */
+  readonly closesAtMs: number;
+  /** Of the guest network. */
+  readonly ssid?: string | undefined;
 }
 
 /** A command was carried out and the page gives no richer answer: `"ok"`. */
@@ -132,6 +178,8 @@ export interface CommandRefused {
 
 export type Outbound =
   | BrokerData
+  | Credentials
+  | WifiCredentials
   | RenameRequested
   | DeviceTopics
   | CertificateRenewed

@@ -18,5 +18,5 @@ it('brings its wire to whoever loads it', async () => {
     '+/topic',
     '/+/topic',
   ]);
-  expect(host.revisions.activationFilters).toEqual(['+/activation', '/+/activation']);
+  expect(host.revisions.activationFilters).toEqual(['+/activation', '/+/activation', '+/wifi', '/+/wifi']);
 });

@@ -191,6 +191,33 @@ describe('RENEW_CERTIFICATE', () => {
   });
 });
 
+describe('what a device asks a gateway in the house', () => {
+  it('GET_CREDENTIALS is read in the plain form and with a signing request', () => {
+    const expected = { kind: 'get-credentials', activationCode: 'code-1', reply: at('code-1/activation') };
+    const read = (value: unknown) => wire.readActivation('code-1/activation', command('mqtt_credentials', value));
+    expect(messageOf(read('GET_CREDENTIALS'))).toEqual(expected);
+    expect(messageOf(read({ request: 'GET_CREDENTIALS' }))).toEqual(expected);
+    expect(messageOf(read({ request: 'GET_CREDENTIALS', csr: 'PEM' }))).toEqual({ ...expected, csr: 'PEM' });
+  });
+
+  it.each(['wifi', 'wifi_credentials'])('GET_WIFI_CREDENTIALS is read under the name %s', (name) => {
+    const reading = wire.readActivation('/code-1/wifi', command(name, 'GET_WIFI_CREDENTIALS'));
+    expect(messageOf(reading)).toEqual({
+      kind: 'get-wifi-credentials',
+      activationCode: 'code-1',
+      reply: at('/code-1/wifi'),
+    });
+  });
+
+  it('refuses another word on the Wi-Fi topic', () => {
+    expect(refusalOf(wire.readActivation('code-1/wifi', command('wifi', 'GET_ALL')))).toEqual({
+      code: 'malformed_message',
+      command: 'get-wifi-credentials',
+      topic: 'code-1/wifi',
+    });
+  });
+});
+
 describe('GET_BROKER_DATA', () => {
   it('is read in the plain form and with a signing request', () => {
     const expected = { kind: 'get-broker-data', activationCode: 'code-1', reply: at('code-1/activation') };
@@ -200,16 +227,19 @@ describe('GET_BROKER_DATA', () => {
     expect(messageOf(read({ request: 'GET_BROKER_DATA', csr: 'PEM' }))).toEqual({ ...expected, csr: 'PEM' });
   });
 
-  it.each([{ request: 'GET' }, 'GET_CREDENTIALS', { request: 'GET_BROKER_DATA', csr: 5 }, null])(
-    'refuses %j',
-    (value) => {
-      expect(refusalOf(wire.readActivation('code-1/activation', command('mqtt_credentials', value)))).toEqual({
-        code: 'malformed_message',
-        command: 'get-broker-data',
-        topic: 'code-1/activation',
-      });
-    },
-  );
+  it.each([
+    { request: 'GET' },
+    'GET_EVERYTHING',
+    { request: 'GET_CREDENTIALS', csr: 5 },
+    { request: 'GET_BROKER_DATA', csr: 5 },
+    null,
+  ])('refuses %j', (value) => {
+    expect(refusalOf(wire.readActivation('code-1/activation', command('mqtt_credentials', value)))).toEqual({
+      code: 'malformed_message',
+      command: 'get-broker-data',
+      topic: 'code-1/activation',
+    });
+  });
 });
 
 describe('messages that are none', () => {

@@ -32,6 +32,8 @@ const inbound: readonly [string, Unaddressed][] = [
     },
   ],
   ['getBrokerData', { kind: 'get-broker-data', activationCode: 'activation_code' }],
+  ['getCredentials', { kind: 'get-credentials', activationCode: 'activation_code' }],
+  ['getWifiCredentials', { kind: 'get-wifi-credentials', activationCode: 'activation_code' }],
   ['getDeviceTopics', { kind: 'get-device-topics', deviceId: 'device_id' }],
   ['getDeviceTopic', { kind: 'get-device-topics', deviceId: 'device_id' }],
   ['renewCertificate', { kind: 'renew-certificate', deviceId: 'device_id' }],
@@ -53,6 +55,8 @@ const outbound: readonly [string, Outbound][] = [
     'brokerData',
     { kind: 'broker-data', brokerHost: 'broker_ip', brokerPort: 8883, deviceCertificate: 'device_certificate' },
   ],
+  ['credentials', { kind: 'credentials', deviceCertificate: 'device_certificate' }],
+  ['wifiCredentials', { kind: 'wifi-credentials', ssid: 'SSID', password: 'password' }],
   ['renameRequest', { kind: 'rename-requested', deviceId: 'device_id', deviceType: 'device_type' }],
   ['deviceTopics', { kind: 'device-topics', topics: ['topic_1', 'topic_2', 'topic_3'] }],
   ['deviceTopic', { kind: 'device-topics', topics: ['topic'] }],
@@ -66,7 +70,8 @@ describe('the golden vectors', () => {
   it.each(inbound)('%s is understood to the letter', (name, expected) => {
     const { topic, payload } = vector(name);
     const bytes = new TextEncoder().encode(JSON.stringify(payload));
-    const reading = name === 'getBrokerData' ? wire.readActivation(topic, bytes) : wire.readHome(topic, bytes);
+    const isActivation = /\/(activation|wifi)$/.test(topic);
+    const reading = isActivation ? wire.readActivation(topic, bytes) : wire.readHome(topic, bytes);
     expect(reading).toEqual({
       outcome: 'message',
       message: { ...expected, reply: { revision: '1.0', topic } },

@@ -11,14 +11,17 @@ import {
   messageLimits,
   messages,
   Mqtt2goError,
+  type OnboardingProgress,
   type Outbound,
   type Publication,
   parseJson,
   type Reading,
   type ReplyPath,
   readMessageJson,
+  type SentValue,
   toMqtt2goError,
   topicMatches,
+  toUnixSeconds,
   topics,
 } from '@mqtt2go/protocol';
 
@@ -37,6 +40,8 @@ const commandTypes = {
   'get-device-topics': messages.getDeviceTopics.envelope.names,
   'renew-certificate': messages.renewCertificate.envelope.names,
   'get-broker-data': messages.getBrokerData.envelope.names,
+  'get-credentials': messages.getCredentials.envelope.names,
+  'get-wifi-credentials': messages.getWifiCredentials.envelope.names,
 } as const satisfies Record<Kind, readonly string[]>;
 
 /**
@@ -51,7 +56,7 @@ export class Revision1Wire extends RevisionWire {
     ...topics.deviceTopics.filters(),
     ...topics.deviceTopic.filters(),
   ];
-  override readonly activationFilters = topics.activation.filters();
+  override readonly activationFilters = [...topics.activation.filters(), ...topics.wifi.filters()];
 
   override readHome(topic: string, payload: Uint8Array): Reading<HomeInbound> {
     const reply = this.#reply(topic);
@@ -68,7 +73,9 @@ export class Revision1Wire extends RevisionWire {
   override readActivation(topic: string, payload: Uint8Array): Reading<ActivationInbound> {
     const reply = this.#reply(topic);
     const activation = topics.activation.parse(topic)?.params;
-    if (activation) return read(payload, reply, [getBrokerData(activation.activationCode, reply)]);
+    if (activation) return read(payload, reply, [getOwnCertificate(activation.activationCode, reply)]);
+    const wifi = topics.wifi.parse(topic)?.params;
+    if (wifi) return read(payload, reply, [getWifiCredentials(wifi.activationCode, reply)]);
     return unreadable(topic, this.activationFilters);
   }
 
@@ -154,13 +161,27 @@ function renewCertificate(deviceId: string, reply: ReplyPath): Command<HomeInbou
   };
 }
 
-function getBrokerData(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
+/** At the Discovery server and at a gateway it is the same command, by different words. */
+function getOwnCertificate(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
   return {
     kind: 'get-broker-data',
     types: commandTypes['get-broker-data'],
     read: (json) => {
-      const { csr } = readMessageJson('getBrokerData', json).value;
-      return { kind: 'get-broker-data', activationCode, ...(csr === undefined ? {} : { csr }), reply };
+      const atGateway = messages.getCredentials.reading.safeParse(json).data?.value;
+      const { csr } = atGateway ?? readMessageJson('getBrokerData', json).value;
+      const kind = atGateway ? 'get-credentials' : 'get-broker-data';
+      return { kind, activationCode, ...(csr === undefined ? {} : { csr }), reply };
+    },
+  };
+}
+
+function getWifiCredentials(activationCode: string, reply: ReplyPath): Command<ActivationInbound> {
+  return {
+    kind: 'get-wifi-credentials',
+    types: commandTypes['get-wifi-credentials'],
+    read: (json) => {
+      readMessageJson('getWifiCredentials', json);
+      return { kind: 'get-wifi-credentials', activationCode, reply };
     },
   };
 }
@@ -221,6 +242,12 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
       return encodeMessage('certificateRenewed', { device_certificate: message.deviceCertificate }, { nowMs });
     case 'broker-moved':
       return encodeMessage('brokerMoved', brokerAddress(message), { nowMs });
+    // Rev 1.2 has an object here, with a user name and password that nobody needs beside the certificate. On this topic
+    // nothing tells the revisions apart, and the form of Rev 1.0 is the one that both must read.
+    case 'credentials':
+      return encodeMessage('credentials', message.deviceCertificate, { nowMs });
+    case 'wifi-credentials':
+      return encodeMessage('wifiCredentials', { SSID: message.ssid, password: message.password }, { nowMs });
     case 'rename-requested':
       return encodeMessage(
         'renameRequest',
@@ -234,7 +261,7 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
       return encodeMessage('deviceTopic', list.length === 1 && only !== undefined ? only : list, { nowMs });
     }
     case 'onboarding-progress':
-      return encodeMessage('onboardingProgress', { device_id: message.deviceId, state: message.state }, { nowMs });
+      return encodeMessage('onboardingProgress', progressOf(message), { nowMs });
     case 'command-done':
       return encodeMessage('commandDone', 'ok', { nowMs, commandName: commandName(message.command, topic) });
     case 'command-refused':
@@ -248,6 +275,21 @@ function encode(message: Outbound, topic: string, nowMs: number): string {
 
 function brokerAddress({ brokerHost, brokerPort }: BrokerData | BrokerMoved) {
   return { broker_ip: brokerHost, ...(brokerPort === defaultBrokerPort ? {} : { broker_port: brokerPort }) };
+}
+
+function progressOf({ deviceId, state, network }: OnboardingProgress): SentValue<'onboardingProgress'> {
+  if (network === undefined) return { device_id: deviceId, state };
+  const { method, instructions, closesAtMs, ssid } = network;
+  return {
+    device_id: deviceId,
+    state,
+    network: {
+      method,
+      instructions,
+      closes_at: toUnixSeconds(closesAtMs),
+      ...(ssid === undefined ? {} : { ssid }),
+    },
+  };
 }
 
 /** Rev 1.2 writes `topic` where Rev 1.0 writes `topics`; the topic tells which of them is spoken. */

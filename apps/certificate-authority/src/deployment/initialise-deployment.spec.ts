@@ -108,6 +108,18 @@ describe('initialising a deployment', () => {
     }
   });
 
+  it('makes anew what begins in the future, made while the clock was wrong', async () => {
+    await initialise();
+    clock.advance(380 * 86_400_000);
+    const before = await initialise();
+    clock.advance(-375 * 86_400_000);
+    const after = await initialise();
+    for (const [name, identity] of Object.entries(identitiesOf(after))) {
+      expect(identity.cert).not.toBe(identitiesOf(before)[name]?.cert);
+      expect(readCertificate(identity.cert).notBeforeMs).toBeLessThan(clock.now());
+    }
+  });
+
   it('makes anew what is missing, half, no pair or of another CA, and only that', async () => {
     const before = await initialise();
     const stranger = { ...before.servers.discovery };

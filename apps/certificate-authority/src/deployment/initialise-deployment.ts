@@ -16,6 +16,8 @@ export interface DeploymentOptions {
   readonly tlsDir: string;
   /** The name or address by which devices reach the platform. */
   readonly publicHost: string;
+  /** Further names that the servers' certificates are to have; none by default. */
+  readonly hostNames?: readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
   /** For a platform that is to become a gateway of an operator's cloud, at its first start. */
@@ -41,9 +43,10 @@ export interface DeploymentFiles {
  * `unavailable` without the database
  */
 export async function initialiseDeployment(options: DeploymentOptions): Promise<DeploymentFiles> {
-  const { tlsDir, publicHost, log } = options;
+  const { tlsDir, publicHost, hostNames = [], log } = options;
   const issuer = await DeploymentIssuer.open(options);
-  const hosts = hostNames(publicHost);
+  // All that they may be called by on this machine, and from outside.
+  const hosts = nameableHosts(['localhost', '127.0.0.1', '::1', hostname(), publicHost, ...hostNames]);
   const keepServer = (name: string): Promise<Identity> =>
     issuer.server({ folder: tlsDir, name, hosts }, publicHost.length <= 64 ? publicHost : name);
   const keepService = (name: ServiceName | 'broker'): Promise<Identity> =>
@@ -74,11 +77,6 @@ async function keepAll<N extends string>(
   const identities = await Promise.all(names.map(async (name) => [name, await keep(name)] as const));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one entry per name
   return Object.fromEntries(identities) as Record<N, Identity>;
-}
-
-/** What the servers' certificates have to name: all that they may be called by on this machine, and from outside. */
-function hostNames(publicHost: string): string[] {
-  return nameableHosts(['localhost', '127.0.0.1', '::1', hostname(), publicHost]);
 }
 
 /** Those that a certificate can name, each once. */

@@ -94,6 +94,7 @@ export class Renewing {
       notBefore: new Date(issued.notBeforeMs),
       notAfter: new Date(issued.notAfterMs),
       renewedFrom: serialNumber,
+      issuerHash: null,
       revokedAt: null,
     });
     await manager.query(addKey, [hash, deviceId, auditRows([renewalEntry(successor)])]);

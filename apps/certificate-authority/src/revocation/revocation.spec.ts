@@ -127,6 +127,16 @@ describe('the revocation list', () => {
     expect(after.crl.nextUpdate?.getTime()).toBe(stand.clock.now() + REVOCATION_LIST_VALIDITY_MS);
   });
 
+  it('is made anew when it is from a future in which the clock was wrongly', async () => {
+    const wrongMs = 3_650 * 86_400_000;
+    stand.clock.advance(wrongMs);
+    const before = await currentList();
+    stand.clock.advance(-wrongMs);
+    const after = await currentList();
+    expect(after.number).toBe(before.number + 1);
+    expect(after.crl.thisUpdate.getTime()).toBe(stand.clock.now());
+  });
+
   it('leaves out none of many revocations at once, at two replicas', async () => {
     const replica = await stand.startReplica();
     try {

@@ -1,4 +1,4 @@
-import { type AddProgress, Controller } from '@mqtt2go/controller-sdk';
+import { type AddProgress, Controller, type JoiningNetwork } from '@mqtt2go/controller-sdk';
 import { Mqtt2goError, parseLabel } from '@mqtt2go/protocol';
 import { type Command, InvalidArgumentError } from 'commander';
 import { resolve } from 'node:path';
@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { collectGroups, readDeviceType, readId, readName, readSeconds } from '../terminal/arguments.js';
 import type { Context } from '../terminal/context.js';
 import { duration, pairs } from '../terminal/layout.js';
+import type { Terminal } from '../terminal/terminal.js';
 import { StepView } from '../terminal/step-view.js';
 import { readCredentials, rememberBroker } from './credentials.js';
 
@@ -50,6 +51,17 @@ function readLabel(content: string): ReturnType<typeof parseLabel> {
   }
 }
 
+/** What the person has to do for the device to come into the Wi-Fi. */
+function networkInWords(
+  { instructions, ssid, closesAtMs }: JoiningNetwork,
+  activationCode: string,
+  { bold, dim }: Terminal['colors'],
+): string {
+  const until = new Date(closesAtMs).toLocaleTimeString('en-GB');
+  const guest = ssid === undefined ? [] : [`      Network ${bold(ssid)}, password ${bold(activationCode)}`];
+  return [`      ${instructions} ${dim(`(until ${until})`)}`, ...guest].join('\n');
+}
+
 async function add(context: Context, given: z.infer<typeof options>, command: Command): Promise<void> {
   const deviceId = given.deviceId ?? given.label?.deviceId;
   const activationCode = given.code ?? given.label?.activationCode;
@@ -75,8 +87,16 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
   let moved: Promise<void> = Promise.resolve();
   const startedMs = performance.now();
   const view = new StepView(terminal);
+  let told = '';
+  const tellNetwork = (network: JoiningNetwork | undefined): void => {
+    if (network === undefined || network.instructions === told) return;
+    told = network.instructions;
+    if (terminal.json) terminal.result({ event: 'network', ...network }, () => '');
+    else terminal.note(networkInWords(network, activationCode, terminal.colors));
+  };
   const onProgress = (progress: AddProgress): void => {
     if (progress.kind === 'step') view.show({ who: progress.step === 2 ? 'platform' : 'app', ...progress });
+    else tellNetwork(progress.network);
   };
   try {
     await controller.connect();
@@ -105,7 +125,7 @@ async function add(context: Context, given: z.infer<typeof options>, command: Co
     if (error instanceof Mqtt2goError && error.code === 'timeout') {
       throw new Mqtt2goError(
         'timeout',
-        `${error.message} Is the device switched on and does it reach its Discovery server?`,
+        `${error.message} Is the device switched on, and in a network where it finds its gateway or its Discovery server?`,
         {
           cause: error,
         },

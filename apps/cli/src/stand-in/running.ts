@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { runProgram } from '../run.js';
 
 export interface Ran {
@@ -11,10 +11,17 @@ export interface Ran {
 export async function running(
   args: readonly string[],
   signal: AbortSignal = new AbortController().signal,
+  stdin = '',
 ): Promise<Ran> {
   const out: string[] = [];
   const err: string[] = [];
-  const code = await runProgram(args, { stdout: catching(out), stderr: catching(err), env: {}, signal });
+  const code = await runProgram(args, {
+    stdout: catching(out),
+    stderr: catching(err),
+    env: {},
+    signal,
+    stdin: Readable.from([stdin]),
+  });
   return { code, out: out.join(''), err: err.join('') };
 }
 

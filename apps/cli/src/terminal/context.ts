@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Terminal } from './terminal.js';
 
@@ -11,6 +12,7 @@ export interface Context {
   /** Aborted by Ctrl-C (SIGINT) and by SIGTERM. */
   readonly signal: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: AsyncIterable<string | Uint8Array>;
 }
 
 /** What the program is run with. */
@@ -19,6 +21,8 @@ export interface Surroundings {
   readonly stderr: NodeJS.WritableStream & { isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Empty if left out. */
+  readonly stdin?: AsyncIterable<string | Uint8Array>;
 }
 
 const globalOptions = z.object({
@@ -29,12 +33,16 @@ const globalOptions = z.object({
 });
 
 /** The context of a command, from the options of all commands above it. */
-export function contextOf(command: Command, { stdout, stderr, env, signal }: Surroundings): Context {
+export function contextOf(
+  command: Command,
+  { stdout, stderr, env, signal, stdin = Readable.from([]) }: Surroundings,
+): Context {
   const { data, json, quiet, color } = globalOptions.parse(command.optsWithGlobals());
   return {
     terminal: new Terminal({ stdout, stderr, env, json, quiet, color }),
     dataDir: resolve(data ?? env['MQTT2GO_DATA_DIR'] ?? './data'),
     signal,
     env,
+    stdin,
   };
 }

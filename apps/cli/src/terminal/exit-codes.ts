@@ -39,6 +39,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   server_untrusted: 'Nothing was said to this server. Is the address right, and is ca.crt that of this platform?',
   certificate_not_accepted: 'Add the device again; if it stays like this, the platform is not the one that minted it.',
   device_type_unknown: 'Say what it is with --device-type.',
+  wifi_not_set: 'Tell the gateway with mqtt2go wifi set.',
   not_enrolled: 'Enrol the gateway at a cloud first: mqtt2go gateway invite, in the cloud.',
   home_is_moving: 'See how it goes: mqtt2go home status, on the gateway.',
   forbidden: 'Are these the credentials for this home and platform?',

@@ -5,7 +5,6 @@ import {
   activateDevicePath,
   activateDeviceRequest,
   activateDeviceResponse,
-  defaultBrokerPort,
   withdrawActivationParams,
   withdrawActivationQuery,
 } from '@mqtt2go/protocol';
@@ -16,6 +15,7 @@ import type { z } from 'zod';
 import { problemResponse } from '../rest/openapi.js';
 import { ProvisioningOnly } from '../rest/provisioning-only.guard.js';
 import { Traceparent } from '../rest/traceparent.js';
+import { announcementOf } from './announcement.js';
 import { WaitingActivations } from './waiting-activations.js';
 
 /** Step 2: the platform tells of a device that will come, and takes it back. */
@@ -45,18 +45,7 @@ export class ActivateDeviceController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Traceparent() parent?: string,
   ): Promise<ActivateDeviceResponse> {
-    const announce = () =>
-      this.waiting.announce({
-        deviceId: body.device_id,
-        activationCode: body.activation_code,
-        onboardingId: body.onboarding_id,
-        revision: body.revision,
-        brokerHost: body.broker_ip,
-        brokerPort: body.broker_port ?? defaultBrokerPort,
-        keyMode: body.key_mode,
-        deviceCertificate: body.device_certificate,
-        expiresAtMs: Date.parse(body.expires_at),
-      });
+    const announce = () => this.waiting.announce(announcementOf(body));
     const { created, expiresAtMs } = await withOnboarding(body.onboarding_id, () =>
       traced(`POST ${activateDevicePath}`, announce, { kind: 'server', parent }),
     );

@@ -1,12 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { Bus, type CallOptions, provisioning } from '@mqtt2go/messaging';
 import { publicKeyHash, readCertificateRequest } from '@mqtt2go/pki';
-import { type BrokerData, type GetBrokerData, Mqtt2goError } from '@mqtt2go/protocol';
+import { type BrokerData, type Credentials, Mqtt2goError, type WifiCredentials } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import type { WaitingActivation } from '../activation/waiting-activation.entity.js';
 import { WaitingActivations } from '../activation/waiting-activations.js';
 import { ActivationMetrics } from './activation-metrics.js';
 
-/** Steps 6 and 7: a device, let in by its pre-loaded certificate and its code, asks for its broker and its certificate. */
+/**
+ * Steps 6 and 7: a device, let in by its pre-loaded certificate (or its account) and its code, asks for its broker and its
+ * certificate; at a gateway in the house for its certificate, and for the home's Wi-Fi.
+ */
 @Injectable()
 export class BrokerDataDesk {
   constructor(
@@ -15,18 +19,36 @@ export class BrokerDataDesk {
     private readonly metrics: ActivationMetrics,
   ) {}
 
+  /** What the device is told of its broker. Same errors as {@link credentials}. */
+  async brokerData(entry: WaitingActivation, csr: string | undefined): Promise<BrokerData> {
+    const { deviceCertificate } = await this.credentials(entry, csr);
+    const { brokerHost, brokerPort } = entry;
+    return { kind: 'broker-data', brokerHost, brokerPort, deviceCertificate };
+  }
+
   /**
    * What the device is told. Provisioning hears of it before the first answer; the same question gets the same
    * answer after that, whether provisioning is there or not.
    * @throws Mqtt2goError `unknown_onboarding`, `activation_expired`, `csr_required`, `csr_*`; `unavailable` or
    * `timeout` while provisioning does not answer
    */
-  async answer(entry: WaitingActivation, { csr }: GetBrokerData): Promise<BrokerData> {
+  async credentials(entry: WaitingActivation, csr: string | undefined): Promise<Credentials> {
     const claimed = await (entry.keyMode === 'csr' ? this.claimWithRequest(entry, csr) : this.claim(entry));
     const deviceCertificate = this.waiting.certificateOf(claimed);
     if (deviceCertificate === undefined) throw new Error('a claimed activation has no certificate');
-    const { brokerHost, brokerPort } = claimed;
-    return { kind: 'broker-data', brokerHost, brokerPort, deviceCertificate };
+    return { kind: 'credentials', deviceCertificate };
+  }
+
+  /**
+   * The Wi-Fi of the home that the device is being added to, once in its activation.
+   * @throws Mqtt2goError `wifi_not_set`, `wifi_already_handed_out`, `unknown_onboarding`, `activation_expired`;
+   * `unavailable` or `timeout` while provisioning does not answer
+   */
+  async wifi(entry: WaitingActivation): Promise<WifiCredentials> {
+    const { onboardingId } = entry;
+    const request = { onboardingId, handOutId: randomUUID() };
+    const { ssid, password } = await this.bus.call(provisioning.handOutWifi, request, this.calling(entry));
+    return { kind: 'wifi-credentials', ssid, password };
   }
 
   private async claim(entry: WaitingActivation): Promise<WaitingActivation> {

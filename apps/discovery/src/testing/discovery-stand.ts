@@ -84,11 +84,17 @@ export class DiscoveryStand {
     request: RestRequest,
     identity: Identity | undefined = this.identities.service('provisioning'),
   ): Promise<RestAnswer> {
-    return askRest({ port: this.service.restPort, ca: this.identities.root.certificate, identity }, request);
+    return askRest({ port: this.restPort, ca: this.identities.root.certificate, identity }, request);
   }
 
   askWithoutCertificate(request: RestRequest): Promise<RestAnswer> {
-    return askRest({ port: this.service.restPort, ca: this.identities.root.certificate }, request);
+    return askRest({ port: this.restPort, ca: this.identities.root.certificate }, request);
+  }
+
+  private get restPort(): number {
+    const { restPort } = this.service;
+    if (restPort === undefined) throw new Error('this stand has no REST side');
+    return restPort;
   }
 
   announcement(changes: Record<string, unknown> = {}): Record<string, unknown> {

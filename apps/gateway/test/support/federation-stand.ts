@@ -36,11 +36,11 @@ export class Node {
     private config: PlatformConfig,
   ) {}
 
-  static async create(profile: PlatformConfig['profile'], env: Readonly<Record<string, string>>): Promise<Node> {
+  static async create(env: Readonly<Record<string, string>>): Promise<Node> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-node-'));
     const database = await createTestDatabase();
     const config = loadConfig({ ...env, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
-    return new Node(dataDir, database, { ...config, profile });
+    return new Node(dataDir, database, config);
   }
 
   /** From the next start on. */
@@ -137,7 +137,7 @@ export class FederationStand {
 
   static async create(): Promise<FederationStand> {
     const ports = await freePorts();
-    const cloud = await Node.create(loadConfig({}).profile, { ...ports, MQTT2GO_PUBLIC_HOST: cloudHost });
+    const cloud = await Node.create({ ...ports, MQTT2GO_PUBLIC_HOST: cloudHost });
     await cloud.start();
     const open = [ports.MQTT2GO_HOME_PORT, ports.MQTT2GO_FEDERATION_PORT].map(Number);
     const internet = await Internet.open(open, cloudHost, '127.0.0.1');
@@ -154,9 +154,9 @@ export class FederationStand {
   /** A gateway that has an invitation and has not been started. */
   async gateway(invitation: InvitationFile | undefined, env: Record<string, string> = {}): Promise<Node> {
     const ports = Object.fromEntries(Object.keys(await freePorts()).map((name) => [name, '0']));
-    const profile = { ...loadConfig({}).profile, name: 'local-gateway', homeBroker: 'local' } as const;
-    const node = await Node.create(profile, {
+    const node = await Node.create({
       ...ports,
+      MQTT2GO_PROFILE: 'local-gateway',
       ...(invitation !== undefined && { MQTT2GO_INVITATION: await writeInvitation(invitation) }),
       ...env,
     });

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { initialiseDeployment } from '@mqtt2go/certificate-authority';
+import { localGateway } from '@mqtt2go/config';
 import { federation, moving, type MoveView } from '@mqtt2go/messaging';
 import { SystemClock } from '@mqtt2go/ports';
 import { createTestDatabase, silentLogger, waitFor } from '@mqtt2go/testing';
@@ -30,9 +31,8 @@ export class GatewayPair {
     const invited = await cloud.operator.call(federation.inviteGateway, { homeId, gatewayId: 'gw' });
     const invitation = join(await mkdtemp(join(tmpdir(), 'mqtt2go-invitation-')), 'invitation.json');
     await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
-    const profile = { name: 'local-gateway', homeBroker: 'local', discovery: true } as const;
     const gateway = await World.create(options, await createTestDatabase(), {
-      profile,
+      profile: localGateway,
       invitation,
       bridge,
       // Its name on this machine's network is somebody else's.

@@ -14,16 +14,34 @@ export interface DoorCaller {
   readonly identity?: Identity | undefined;
 }
 
-/** Says something that no gateway says: whoever gets past the door is answered `unknown_command`. */
-export async function knock(port: number, { ca, identity }: DoorCaller): Promise<DoorAnswer> {
+/**
+ * Asks the gateways' door.
+ * @param origin `https://host:port`
+ */
+export async function askDoor(
+  origin: string,
+  verb: string,
+  { ca, identity }: DoorCaller,
+  input: object = {},
+): Promise<DoorAnswer & { readonly body: unknown }> {
   const dispatcher = new Agent({ connect: { ca, ...identity } });
   try {
     const headers = { 'content-type': 'application/json' };
-    const url = `https://localhost:${port}/v1/knock`;
-    const { statusCode: status, body } = await request(url, { dispatcher, method: 'POST', headers, body: '{}' });
-    const problem = problemDetails.safeParse(await body.json());
-    return { status, code: problem.data?.code };
+    const answer = await request(`${origin}/v1/${verb}`, {
+      dispatcher,
+      method: 'POST',
+      headers,
+      body: JSON.stringify(input),
+    });
+    const body = await answer.body.json();
+    return { status: answer.statusCode, code: problemDetails.safeParse(body).data?.code, body };
   } finally {
     await dispatcher.close();
   }
+}
+
+/** Says something that no gateway says: whoever gets past the door is answered `unknown_command`. */
+export async function knock(port: number, caller: DoorCaller): Promise<DoorAnswer> {
+  const { status, code } = await askDoor(`https://localhost:${port}`, 'knock', caller);
+  return { status, code };
 }

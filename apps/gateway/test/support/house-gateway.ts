@@ -5,9 +5,8 @@ import { startPlatform } from '../../src/platform.js';
 
 /** The gateway, as one that is in a house. */
 runMain('mqtt2go', async () => {
-  const config = loadConfig(process.env);
-  const profile = { ...config.profile, homeBroker: 'local' as const };
-  const platform = await startPlatform({ ...config, profile }, createLogger({ level: 'warn', format: 'json' }));
+  const config = loadConfig({ ...process.env, MQTT2GO_PROFILE: 'local-gateway' });
+  const platform = await startPlatform(config, createLogger({ level: 'warn', format: 'json' }));
   process.stdout.write('ready\n');
   return platform;
 });

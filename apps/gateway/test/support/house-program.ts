@@ -4,9 +4,6 @@ import { createLogger } from '@mqtt2go/runtime';
 import { startPlatform } from '../../src/index.js';
 
 /** A gateway in a house as a process of its own, by the variables of the environment; says where it is once it is ready. */
-const { profile, ...config } = loadConfig(process.env);
-const platform = await startPlatform(
-  { ...config, profile: { ...profile, name: 'local-gateway', homeBroker: 'local' } },
-  createLogger({ level: 'warn', format: 'json' }),
-);
+const config = loadConfig({ ...process.env, MQTT2GO_PROFILE: 'local-gateway' });
+const platform = await startPlatform(config, createLogger({ level: 'warn', format: 'json' }));
 process.stdout.write(`${JSON.stringify(platform.file)}\n`);

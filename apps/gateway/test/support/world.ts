@@ -43,6 +43,11 @@ export interface Identity {
   readonly key: string;
 }
 
+export interface WorldOptions extends PlatformOptions {
+  /** Variables besides the ports, the data folder and the database. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The platform under test in this process, on free ports and a database of its own, with all that stands around it. */
 export class World {
   private readonly wires: Wire[] = [];
@@ -52,7 +57,7 @@ export class World {
   private constructor(
     public dataDir: string,
     private database: TestDatabase,
-    private options: PlatformOptions,
+    public options: WorldOptions,
     readonly manufacturer: Authority,
     public platform: Platform,
     public ca: string,
@@ -60,7 +65,7 @@ export class World {
   ) {}
 
   static async create(
-    options: PlatformOptions = {},
+    options: WorldOptions = {},
     given?: TestDatabase,
     changes: Partial<PlatformConfig> = {},
   ): Promise<World> {
@@ -195,6 +200,12 @@ export class World {
     return this.keep(await Wire.connect(url, { ca: this.ca, cert, key, ...(deviceId && { clientId: deviceId }) }));
   }
 
+  /** Connects with an initialization account, as a device without a certificate does where there is a gateway in the house. */
+  async connectByAccount({ deviceId, code }: { deviceId: string; code: string }): Promise<Wire> {
+    const url = `mqtts://localhost:${this.platform.file.ports.home}`;
+    return this.keep(await Wire.connect(url, { ca: this.ca, username: deviceId, password: code, clientId: deviceId }));
+  }
+
   /** Connects to the home broker with a device's operational certificate. */
   async connectHome(
     device: Identity & { deviceId?: string; ca?: string },
@@ -260,7 +271,7 @@ type Ports = Partial<Platform['file']['ports']>;
 async function start(
   dataDir: string,
   database: TestDatabase,
-  options: PlatformOptions,
+  { env, ...options }: WorldOptions,
   ports: Ports = {},
   changes: Partial<PlatformConfig> = {},
 ): Promise<Platform> {
@@ -283,7 +294,7 @@ async function start(
       String(port),
     ]),
   );
-  const config = loadConfig({ ...zero, ...wanted, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
+  const config = loadConfig({ ...zero, ...wanted, ...env, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
     { ...config, ...changes },
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,

@@ -1,24 +1,29 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
+import { federation } from '@mqtt2go/messaging';
 import { generateKeys, writePrivateKey } from '@mqtt2go/pki';
-import { type RunningContainer, within } from '@mqtt2go/testing';
+import { createTestDatabase, type RunningContainer, waitFor, within } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type DoorAnswer, knock } from '../support/gateways-door.js';
-import { join } from '../support/joining.js';
-import { createManufacturer, type Identity, type MintedDevice } from '../support/world.js';
+import { askDoor, type DoorAnswer, knock } from '../support/gateways-door.js';
+import { join, now } from '../support/joining.js';
+import { createManufacturer, type Identity, type MintedDevice, World } from '../support/world.js';
 import { insidePorts } from './support/deployment.js';
-import { enrolGateway, identityOf, issueGateway, revokeGateway } from './support/enrolled-gateway.js';
+import { type EnrolledGateway, enrol, enrolGateway, identityBy } from './support/enrolled-gateway.js';
 import { SystemStack, untilReady } from './support/system-stack.js';
 
 const turnedAway: DoorAnswer = { status: 403, code: 'forbidden' };
 /** The answer to what no gateway asks. */
 const letIn: DoorAnswer = { status: 404, code: 'unknown_command' };
+const house = { homeId: 'house', gatewayId: 'gw' };
 
 describe('the gateways’ door of the platform in containers, with two processes behind it', () => {
   let stack: SystemStack;
   let ca: string;
-  const house = { homeId: 'house', gatewayId: 'gw' };
-  let gateway: Identity;
+  let gateway: EnrolledGateway;
 
   beforeAll(async () => {
     stack = await SystemStack.start({ replicas: 2, homeBrokers: 1 });
@@ -32,16 +37,23 @@ describe('the gateways’ door of the platform in containers, with two processes
 
   const come = (identity?: Identity): Promise<DoorAnswer> => knock(stack.deployment.doorPort, { ca, identity });
   const doors = (): RunningContainer[] => stack.service('federation');
+  const ports = (): number[] => doors().map((container) => container.port(insidePorts.door));
 
   describe('lets in', () => {
     it('a gateway, at the address that it is told and at each process', async () => {
-      expect(await come(gateway)).toEqual(letIn);
-      for (const container of doors())
-        expect(await knock(container.port(insidePorts.door), { ca, identity: gateway })).toEqual(letIn);
+      expect(gateway.invitation).toMatchObject({
+        cloudUrl: `https://localhost:${stack.deployment.doorPort}`,
+        root: ca,
+      });
+      const { identity } = gateway;
+      expect(await come(identity)).toEqual(letIn);
+      for (const port of ports()) expect(await knock(port, { ca, identity })).toEqual(letIn);
     });
 
-    it('a gateway that was enrolled while the processes ran', async () => {
-      expect(await come(await enrolGateway(stack, { ...house, homeId: 'another-house' }))).toEqual(letIn);
+    it('a gateway that is enrolled while the processes run, to what it may ask', async () => {
+      const { identity, invitation } = await enrolGateway(stack, { ...house, homeId: 'another-house' });
+      const asked = await askDoor(invitation.cloudUrl, 'list-manufacturers', { ca, identity });
+      expect(asked).toMatchObject({ status: 200, body: { manufacturers: [{ name: 'Acme' }] } });
     });
 
     it.each([0, 1])('a gateway after kill -9 of process %i, and again when that is back', async (index) => {
@@ -49,10 +61,10 @@ describe('the gateways’ door of the platform in containers, with two processes
       if (killed === undefined) throw new Error(`there is no federation-${index}`);
       await killed.kill();
       // Whose turn it is at the balancer is not known: each has one.
-      for (let turn = 0; turn < 2; turn += 1) expect(await come(gateway)).toEqual(letIn);
+      for (let turn = 0; turn < 2; turn += 1) expect(await come(gateway.identity)).toEqual(letIn);
       await killed.start();
       await untilReady(killed);
-      for (let turn = 0; turn < 2; turn += 1) expect(await come(gateway)).toEqual(letIn);
+      for (let turn = 0; turn < 2; turn += 1) expect(await come(gateway.identity)).toEqual(letIn);
     });
   });
 
@@ -87,28 +99,35 @@ describe('the gateways’ door of the platform in containers, with two processes
     });
 
     it('a gateway of somebody else’s CA, with the names of one that is enrolled', async () => {
-      const stranger = await createManufacturer('Stranger');
-      expect(await come(await identityOf(stranger, house))).toEqual(turnedAway);
+      expect(await come(await identityBy(await createManufacturer('Stranger'), house))).toEqual(turnedAway);
     });
 
-    it('a certificate of the platform’s CA that no enrolment has noted', async () => {
-      expect(await come(await issueGateway(stack, house))).toEqual(turnedAway);
+    it('what an enrolled gateway’s own CA has made, for itself and for the gateway of another home', async () => {
+      for (const homeId of [house.homeId, 'another-house'])
+        expect(await come(await identityBy(gateway.authority, { ...house, homeId })), homeId).toEqual(turnedAway);
     });
 
     it('a gateway’s certificate without its key', async () => {
       const other = await generateKeys();
-      await expect(come({ cert: gateway.cert, key: writePrivateKey(other.privateKey) })).rejects.toThrow();
+      await expect(come({ cert: gateway.identity.cert, key: writePrivateKey(other.privateKey) })).rejects.toThrow();
+    });
+
+    it('the invitation of one gateway from another, at either process', async () => {
+      const keys = { issuing: await generateKeys(), server: await generateKeys(), identity: await generateKeys() };
+      for (const port of ports()) {
+        const { status, code } = await enrol(gateway.invitation, keys, `https://localhost:${port}`);
+        expect({ status, code }).toEqual({ status: 403, code: 'invitation_invalid' });
+      }
+      expect(await come(gateway.identity)).toEqual(letIn);
     });
 
     it('a gateway from when it is revoked, at each process', async () => {
-      const lost = { homeId: 'sold-house', gatewayId: 'gw' };
-      const identity = await enrolGateway(stack, lost);
-      const ask = () =>
-        Promise.all(doors().map((container) => knock(container.port(insidePorts.door), { ca, identity })));
+      const { name, identity } = await enrolGateway(stack, { ...house, homeId: 'sold-house' });
+      const ask = () => Promise.all(ports().map((port) => knock(port, { ca, identity })));
       expect(await ask()).toEqual([letIn, letIn]);
-      await revokeGateway(stack, lost);
+      await (await stack.operator()).call(federation.revokeGateway, name);
       expect(await ask()).toEqual([turnedAway, turnedAway]);
-      expect(await come(gateway)).toEqual(letIn);
+      expect(await come(gateway.identity)).toEqual(letIn);
     });
 
     it('plain HTTP, with nothing that could be read', async () => {
@@ -119,7 +138,53 @@ describe('the gateways’ door of the platform in containers, with two processes
       socket.write('POST /v1/knock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}');
       await within(once(socket, 'close'), 'the end of the connection');
       expect(Buffer.concat(heard).toString('latin1')).not.toMatch(/HTTP|problem|code/);
-      expect(await come(gateway)).toEqual(letIn);
+      expect(await come(gateway.identity)).toEqual(letIn);
+    });
+  });
+
+  describe('leads a gateway in a house', () => {
+    const home = { homeId: `home-${randomBytes(3).toString('hex')}`, gatewayId: 'gw' };
+    let folder: string;
+    let local: World;
+
+    beforeAll(async () => {
+      folder = await mkdtemp(joinPath(tmpdir(), 'mqtt2go-invitation-'));
+      const invitation = joinPath(folder, 'invitation.json');
+      const invited = await (await stack.operator()).call(federation.inviteGateway, home);
+      await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
+      const env = { MQTT2GO_PROFILE: 'local-gateway', MQTT2GO_INVITATION: invitation };
+      local = await World.create({ env }, await createTestDatabase());
+    });
+    afterAll(async () => {
+      await local?.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    it('to the platform’s own root', async () => {
+      expect(local.ca).toBe(ca);
+      expect(await local.operator.call(federation.getLinkStatus, {})).toMatchObject({ enrolled: true, ...home });
+    });
+
+    it('to its home’s Mosquitto, through which an app outside and a device inside hear each other', async () => {
+      await waitFor(
+        async () => (await local.operator.call(federation.getLinkStatus, {})).bridge?.connected === true,
+        'the bridge',
+        60_000,
+      );
+      const app = await local.app(home.homeId, home.gatewayId);
+      const joined = await join(local, app, await local.connectApp(app), await local.mint());
+      const [topic = ''] = joined.topics;
+      const outside = await stack.connectApp(await stack.app(home.homeId, home.gatewayId));
+      expect(await outside.subscribe(topic)).toBe(true);
+      await outside.publish(topic, { type: 'command', timestamp: now(), command_type: 'set', value: 'from outside' });
+      await joined.wire.hear(({ json }) => json.value === 'from outside');
+      await joined.wire.publish(topic, {
+        type: 'report',
+        timestamp: now(),
+        report_type: 'status',
+        value: 'from inside',
+      });
+      await outside.hear(({ json }) => json.value === 'from inside');
     });
   });
 });

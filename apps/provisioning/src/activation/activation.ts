@@ -58,7 +58,7 @@ export class Activation {
 
   /** The usual case, in one statement: a device that the factory has told of and that is nowhere yet. */
   private async startAtOnce(message: ActivateDevice, digest: string): Promise<boolean> {
-    const request = requestOf(message, digest, { deviceType: message.deviceType ?? '', keyMode: 'server-key' });
+    const request = this.requestOf(message, digest, { deviceType: message.deviceType ?? '', keyMode: 'server-key' });
     const draft = activate(undefined, request, this.clock.now());
     if (draft.kind !== 'start') return false;
     const { deviceId, activationCode, deviceType } = message;
@@ -87,7 +87,7 @@ export class Activation {
     this.guard.succeeded(homeId, deviceId);
     const deviceType = message.deviceType ?? record?.deviceType;
     if (deviceType === undefined) throw new Mqtt2goError('device_type_unknown');
-    return requestOf(message, digest, { deviceType, keyMode: record?.keyMode ?? 'server-key' });
+    return this.requestOf(message, digest, { deviceType, keyMode: record?.keyMode ?? 'server-key' });
   }
 
   /** False when something came in between and all is to be looked at again. */
@@ -136,21 +136,23 @@ export class Activation {
     }
   }
 
+  private requestOf(
+    message: ActivateDevice,
+    requestDigest: string,
+    device: Pick<ActivationRequest, 'deviceType' | 'keyMode'>,
+  ): ActivationRequest {
+    const { homeId, gatewayId, deviceId, activationCode, reply } = message;
+    const network = this.onboardings.networkFor(activationCode);
+    const onboardingId = randomUUID();
+    return { onboardingId, homeId, gatewayId, deviceId, activationCode, network, requestDigest, reply, ...device };
+  }
+
   private async endOverdue(wanted: Onboarding): Promise<boolean> {
     const blocking = await this.repository.blocking(wanted);
     const overdue = blocking.filter((onboarding) => isOverdue(onboarding, this.clock.now()));
     await Promise.all(overdue.map((onboarding) => this.onboardings.happen(onboarding, { kind: 'expire' })));
     return overdue.length > 0 || blocking.length === 0;
   }
-}
-
-function requestOf(
-  message: ActivateDevice,
-  requestDigest: string,
-  device: Pick<ActivationRequest, 'deviceType' | 'keyMode'>,
-): ActivationRequest {
-  const { homeId, gatewayId, deviceId, activationCode, reply } = message;
-  return { onboardingId: randomUUID(), homeId, gatewayId, deviceId, activationCode, requestDigest, reply, ...device };
 }
 
 /** Why a unique index refused the row. */

@@ -4,13 +4,13 @@ import { Injectable } from '@nestjs/common';
 import { Gateways } from '../activation/gateways.js';
 import { Certifying } from '../certifying/certifying.js';
 import { HomeBrokers } from '../traffic/home-brokers.js';
-import { DiscoveryClient } from './discovery-client.js';
+import { Announcer } from './announcer.js';
 
-/** Step 2, second half: the Discovery server learns of the device. */
+/** Step 2, second half: the Discovery server, or the activation desk of a gateway, learns of the device. */
 @Injectable()
 export class Announcing {
   constructor(
-    private readonly discovery: DiscoveryClient,
+    private readonly announcer: Announcer,
     private readonly certifying: Certifying,
     private readonly gateways: Gateways,
     private readonly brokers: HomeBrokers,
@@ -20,7 +20,7 @@ export class Announcing {
    * Announces a device, again if need be.
    * @param certificate the PEM bundle if it is at hand; asked for otherwise
    * @param expiresAtMs the onboarding's deadline by default
-   * @throws Mqtt2goError what the Discovery server refuses with; unavailable, timeout
+   * @throws Mqtt2goError what it is refused with; unavailable, timeout
    */
   async announce(
     onboarding: Onboarding,
@@ -31,7 +31,7 @@ export class Announcing {
     if (activationCode === undefined) throw new Error(`the onboarding ${onboardingId} has no activation code any more`);
     const { host, port } = this.brokers.addressOf(await this.gateways.check(onboarding.homeId, onboarding.gatewayId));
     const bundle = keyMode === 'csr' ? undefined : (certificate ?? (await this.certifying.bundleOf(onboarding)));
-    await this.discovery.announce({
+    await this.announcer.announce({
       device_id: deviceId,
       activation_code: activationCode,
       onboarding_id: onboardingId,

@@ -14,6 +14,7 @@ import {
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
 import { buildConnector, Pool } from 'undici';
+import { Announcer } from './announcer.js';
 
 export interface DiscoveryAccess {
   /** `https://host:port`. */
@@ -37,11 +38,12 @@ const connections = 8;
 /**
  * The Discovery server's REST side, over connections with mutual TLS that are kept. All requests are idempotent.
  */
-export class DiscoveryClient implements OnApplicationShutdown {
+export class DiscoveryClient extends Announcer implements OnApplicationShutdown {
   private readonly pool: Pool;
   private readonly retries: number;
 
   constructor(access: DiscoveryAccess, clock: Clock, limits: Partial<DiscoveryClientLimits> = {}) {
+    super();
     const { timeoutMs = 5_000, retries = 2 } = limits;
     this.retries = retries;
     this.pool = new Pool(new URL(access.url).origin, {
@@ -59,7 +61,7 @@ export class DiscoveryClient implements OnApplicationShutdown {
    * `POST /activate_device`.
    * @throws Mqtt2goError the code of the problem that the server answers; unavailable; internal
    */
-  async announce(device: ActivateDeviceRequest): Promise<void> {
+  override async announce(device: ActivateDeviceRequest): Promise<void> {
     const body = JSON.stringify(device);
     const answer = await pRetry(() => this.attempt('POST', activateDevicePath, body), {
       retries: this.retries,
@@ -80,7 +82,7 @@ export class DiscoveryClient implements OnApplicationShutdown {
    * {@link announce}.
    * @param announcedUntilMs the latest end that was announced: what is still on its way does nothing any more
    */
-  async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
+  override async withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void> {
     await this.attempt('DELETE', withdrawActivationPath(deviceId, onboardingId, announcedUntilMs), undefined);
   }
 

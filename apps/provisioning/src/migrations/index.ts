@@ -4,6 +4,7 @@ import { schema } from '../schema.js';
 import { OnboardingsFactory1767225600000 } from './1767225600000-onboardings-factory.js';
 import { ReplyBrokers1767484800000 } from './1767484800000-reply-brokers.js';
 import { MovingHomes1770163200000 } from './1770163200000-moving-homes.js';
+import { Networks1770940800000 } from './1770940800000-networks.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   auditMigration(schema),
   outboxAgeMigration(schema),
   MovingHomes1770163200000,
+  Networks1770940800000,
 ];

@@ -11,6 +11,7 @@ export function toColumns(onboarding: Onboarding) {
     device_id: onboarding.deviceId,
     device_type: onboarding.deviceType,
     key_mode: onboarding.keyMode,
+    network: onboarding.network ?? null,
     activation_code: onboarding.activationCode ?? null,
     request_digest: onboarding.requestDigest,
     state: onboarding.state,
@@ -35,7 +36,15 @@ export function toColumns(onboarding: Onboarding) {
 type ColumnName = keyof ReturnType<typeof toColumns>;
 
 /** What stays as it was when the onboarding was made. */
-const fixed: readonly ColumnName[] = ['onboarding_id', 'home_id', 'gateway_id', 'device_id', 'device_type', 'key_mode'];
+const fixed: readonly ColumnName[] = [
+  'onboarding_id',
+  'home_id',
+  'gateway_id',
+  'device_id',
+  'device_type',
+  'key_mode',
+  'network',
+];
 const changing: readonly ColumnName[] = [
   'activation_code',
   'request_digest',
@@ -69,6 +78,7 @@ export function toOnboarding(row: OnboardingRow): Onboarding {
     deviceId: row.deviceId,
     deviceType: row.deviceType,
     keyMode: row.keyMode,
+    network: row.network ?? undefined,
     activationCode: row.activationCode ?? undefined,
     requestDigest: row.requestDigest,
     state: row.state,

@@ -6,7 +6,8 @@ import { identifier } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Announcing } from '../announcing/announcing.js';
-import { DiscoveryClient } from '../announcing/discovery-client.js';
+import { Announcer } from '../announcing/announcer.js';
+import { Networks } from '../network/networks.js';
 import { OnboardingRepository } from './onboarding-repository.js';
 
 const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
@@ -23,9 +24,10 @@ export class OnboardingEffects {
   constructor(
     private readonly outbox: Outbox,
     private readonly bus: Bus,
-    private readonly discovery: DiscoveryClient,
+    private readonly announcer: Announcer,
     private readonly announcing: Announcing,
     private readonly repository: OnboardingRepository,
+    private readonly networks: Networks,
     private readonly clock: Clock,
   ) {}
 
@@ -37,8 +39,9 @@ export class OnboardingEffects {
       await this.bus.call(topicGenerator.withdrawDevice, { onboardingId, deviceId }, once);
     });
     this.handle('withdraw-announcement', withdrawal, async ({ onboardingId, deviceId, announcedUntilMs }) => {
-      await this.discovery.withdraw(deviceId, onboardingId, announcedUntilMs);
+      await this.announcer.withdraw(deviceId, onboardingId, announcedUntilMs);
     });
+    this.handle('close-network', payload, ({ onboardingId }) => this.networks.close(onboardingId));
     this.handle('announce-again', payload, ({ onboardingId }) => this.announceAgain(onboardingId));
     this.outbox.start();
   }

@@ -1,5 +1,5 @@
 import { type AuditEntry, auditRows, insertAudit } from '@mqtt2go/audit';
-import type { Effect, Onboarding } from '@mqtt2go/onboarding';
+import { type Effect, mayComeByNetwork, type Onboarding } from '@mqtt2go/onboarding';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In, type Repository } from 'typeorm';
@@ -149,6 +149,16 @@ export class OnboardingRepository {
       .limit(limit)
       .getMany();
     return rows.map(toOnboarding);
+  }
+
+  /** Those whose device may come into a network that was opened for it. */
+  async withNetwork(): Promise<Onboarding[]> {
+    const rows = await this.rows
+      .createQueryBuilder('row')
+      .where(`row.${openSql}`)
+      .andWhere('row.network IS NOT NULL')
+      .getMany();
+    return rows.map(toOnboarding).filter(mayComeByNetwork);
   }
 
   /** Gives the open ones as much time as they had, when it is another time; what works on one of them reads it again. */

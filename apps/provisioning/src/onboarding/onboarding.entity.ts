@@ -1,4 +1,4 @@
-import type { KeyMode, OnboardingStateName } from '@mqtt2go/protocol';
+import type { KeyMode, NetworkMethod, OnboardingStateName } from '@mqtt2go/protocol';
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { schema } from '../schema.js';
 
@@ -46,6 +46,17 @@ export class OnboardingRow {
 
   @Column({ name: 'key_mode', type: 'varchar', length: 16 })
   keyMode: KeyMode;
+
+  /** Null where there is no gateway in the house that could open a network. */
+  @Column({ type: 'varchar', length: 16, nullable: true })
+  network: NetworkMethod | null;
+
+  /** The hand-out of the home's Wi-Fi, and the request (by its time) in whose activation it was made. */
+  @Column({ name: 'wifi_hand_out', type: 'uuid', nullable: true })
+  wifiHandOut: string | null;
+
+  @Column({ name: 'wifi_handed_out_for', type: 'timestamptz', precision: 3, nullable: true })
+  wifiHandedOutFor: Date | null;
 
   /** Null once ended. */
   @Column({ name: 'activation_code', type: 'varchar', length: 64, nullable: true })

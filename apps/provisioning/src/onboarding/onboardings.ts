@@ -2,9 +2,10 @@ import { advance, type Onboarding, type OnboardingEvent, type Reply, type StepRe
 import { withOnboarding } from '@mqtt2go/messaging';
 import { Outbox } from '@mqtt2go/persistence';
 import { Clock } from '@mqtt2go/ports';
-import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Mqtt2goError, type NetworkMethod } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { ProvisioningSettings } from '../settings.js';
+import { Networks } from '../network/networks.js';
 import { HomeReplies } from '../traffic/home-replies.js';
 import { changeEntry, replacedEntry, startEntry } from './onboarding-audit.js';
 import { OnboardingCache } from './onboarding-cache.js';
@@ -38,6 +39,7 @@ export class Onboardings {
     private readonly outbox: Outbox,
     private readonly clock: Clock,
     private readonly replies: HomeReplies,
+    private readonly networks: Networks,
     private readonly metrics: OnboardingMetrics,
     private readonly settings: ProvisioningSettings,
   ) {}
@@ -127,7 +129,12 @@ export class Onboardings {
 
   /** Replies go out in their order; one that cannot be sent is asked for again by whoever waits for it. */
   send(replies: readonly Reply[]): Promise<void> {
-    return this.replies.send(replies);
+    return this.replies.send(replies.map((reply) => this.networks.complete(reply)));
+  }
+
+  /** How the device with this code is let into the Wi-Fi, if it is. */
+  networkFor(activationCode: string): NetworkMethod | undefined {
+    return this.networks.methodFor(activationCode);
   }
 
   private activating<T>({ onboardingId }: Onboarding, store: () => Promise<T>): Promise<T> {
@@ -143,6 +150,7 @@ export class Onboardings {
   private async wasStored(onboarding: Onboarding): Promise<void> {
     this.cache.put(onboarding);
     await this.settings.onPersisted(onboarding.state, onboarding.onboardingId);
+    this.networks.follow(onboarding);
     const { onboardingId, deviceId, homeId, state } = onboarding;
     this.settings.log.info({ onboardingId, deviceId, homeId, state }, `the onboarding is ${state}`);
   }

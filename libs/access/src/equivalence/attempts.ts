@@ -22,6 +22,7 @@ const outOfPlace = [
   '/+/topic',
   '+/+/add_device',
   '+/activation',
+  '+/wifi',
   '+/+/+/+/+',
   '/+/+/+/+/+',
   '$SYS/#',

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import {
   accessControlResponseTopic,
@@ -16,6 +15,7 @@ import { type BrokerLimits, defaultLimits, maxServiceBufferedBytes } from './bro
 import { type BrokerStats, newCounters } from './broker-stats.js';
 import { type Admission, AdmissionDesk, type Candidate } from './connections/admission.js';
 import type { Arrival } from './connections/arrival.js';
+import { DeviceTrust } from './connections/device-trust.js';
 import { type Breach, guardConnection } from './connections/guarded-connection.js';
 import {
   type Listener,
@@ -28,6 +28,7 @@ import {
   type TlsListenerOptions,
 } from './connections/listeners.js';
 import { type Refusal, refuse } from './connections/refusals.js';
+import { listenShared } from './connections/shared-port.js';
 import { streamPair } from './connections/stream-pair.js';
 import { ControlEndpoint } from './control/control-endpoint.js';
 import { AccessCopy, acceptsSerial, isSamePassword } from './copy/access-copy.js';
@@ -47,6 +48,8 @@ export interface EmbeddedBrokerOptions {
   readonly busRequests?: readonly BusRequest[];
   /** Common names of certificates that a whole model shares; only for the role `activation`. None by default. */
   readonly batchCertificateNames?: readonly string[];
+  /** Lets a device that shows no certificate in with its id and code; only for the role `activation`. Off by default. */
+  readonly initializationAccounts?: boolean;
   /** For tests: runs the delays of wrong activation codes. */
   readonly schedule?: Schedule;
 }
@@ -75,13 +78,11 @@ export class EmbeddedBroker {
   readonly #aedes: Aedes;
   readonly #ready: Promise<void>;
   readonly #listeners = new Set<Listener>();
-  /** The devices' listeners: with their own trust anchors come those that were set. */
-  readonly #deviceListeners = new Set<{ listener: Listener; ca: readonly string[] }>();
+  readonly #trust = new DeviceTrust();
   readonly #connections = new Set<Duplex>();
   readonly #arrivals = new WeakMap<Duplex, Arrival>();
   readonly #candidates = new WeakMap<Client, Candidate | Refusal>();
   readonly #keptSessions = new Map<string, Set<string>>();
-  #trustAnchors: readonly string[] = [];
   #isClosed = false;
 
   /** @throws Mqtt2goError `configuration_invalid` for a bus without requests, which would refuse everything */
@@ -119,6 +120,7 @@ export class EmbeddedBroker {
       passwords: new PasswordCheck(),
       throttle: this.#throttle,
       batchCertificateNames: new Set(batchCertificateNames),
+      initializationAccounts: options.initializationAccounts ?? false,
     });
     this.#aedes = this.#createAedes();
     this.#ready = this.#aedes.listen().then(() => this.#takeOrders());
@@ -131,10 +133,28 @@ export class EmbeddedBroker {
    */
   async listenTls(options: TlsListenerOptions): Promise<{ port: number }> {
     const ca = listOf(options.ca);
-    const withAnchors = { ...options, ca: [...ca, ...this.#trustAnchors] };
+    const withAnchors = { ...options, ca: [...ca, ...this.#trust.anchors] };
     const listener = await this.#open(() => listenTls('tls', withAnchors, this.#limits, this.#events, this.#clock));
-    this.#deviceListeners.add({ listener, ca });
-    listener.setTrustAnchors([...ca, ...this.#trustAnchors]);
+    this.#trust.add(listener, ca);
+    return { port: listener.port };
+  }
+
+  /**
+   * Opens the one port of a gateway in the house, on its home broker: for the home's devices and controllers, and for the
+   * devices that come to `activation` with a pre-loaded certificate or an initialization account. Same errors.
+   */
+  async listenShared(options: ServerIdentity & { ca: string }, activation: EmbeddedBroker): Promise<{ port: number }> {
+    const behind = {
+      home: {
+        serve: this.#events.connected,
+        hasController: (username: string) => this.#copy.find('controller', username) !== undefined,
+      },
+      activation: { serve: activation.#events.connected },
+    };
+    await activation.#ready;
+    const parts = { behind, limits: this.#limits, events: this.#events, log: this.#log, clock: this.#clock };
+    const listener = await this.#open(() => listenShared(options, parts));
+    activation.#trust.add(listener, [options.ca]);
     return { port: listener.port };
   }
 
@@ -238,7 +258,7 @@ export class EmbeddedBroker {
     const endpoint = new ControlEndpoint({
       copy: this.#copy,
       sessionsClosed: () => this.#sessions.closed(),
-      setTrustAnchors: (certificates) => this.#setTrustAnchors(certificates),
+      setTrustAnchors: (certificates) => this.#trust.set(certificates),
       log: this.#log,
     });
     this.#aedes.subscribe(
@@ -384,21 +404,4 @@ export class EmbeddedBroker {
         return;
     }
   }
-
-  #setTrustAnchors(certificates: readonly string[]): void {
-    for (const certificate of certificates) requireAuthority(certificate);
-    for (const { listener, ca } of this.#deviceListeners) listener.setTrustAnchors([...ca, ...certificates]);
-    this.#trustAnchors = [...certificates];
-  }
-}
-
-/** TLS takes what it cannot read for nothing at all. @throws Mqtt2goError `malformed_message` */
-function requireAuthority(certificate: string): void {
-  let isAuthority: boolean;
-  try {
-    isAuthority = new X509Certificate(certificate).ca;
-  } catch (cause) {
-    throw new Mqtt2goError('malformed_message', 'A trust anchor is not a PEM certificate.', { cause });
-  }
-  if (!isAuthority) throw new Mqtt2goError('malformed_message', 'A trust anchor is not the certificate of a CA.');
 }

@@ -111,7 +111,9 @@ export class Gatekeeper {
     if (identity?.key.kind !== 'activation') return settle(this.allows(client, action, topic));
     this.#options.throttle.attempt({
       certificate: identity.key.id,
-      code: topics.activation.parse(topic)?.params.activationCode ?? '',
+      // A topic without a code is nobody's, and what one device tries there is not to slow the others' refusals.
+      code:
+        (topics.activation.parse(topic) ?? topics.wifi.parse(topic))?.params.activationCode ?? `/${identity.key.id}`,
       isRight: () => this.allows(client, action, topic),
       isWanted: () => !client.closed,
       done: settle,

@@ -43,6 +43,7 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
   #lastTryMs = Number.NEGATIVE_INFINITY;
   #polling: NodeJS.Timeout | undefined;
   #retrying: NodeJS.Timeout | undefined;
+  #retryAtMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: MdnsAdvertiserOptions) {
@@ -66,7 +67,6 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
   override async stop(): Promise<void> {
     this.#port = undefined;
     clearInterval(this.#polling);
-    clearTimeout(this.#retrying);
     this.#inTurn(() => this.#withdraw());
     await this.#queue;
     this.become({ kind: 'off', reason: 'stopped' });
@@ -107,7 +107,7 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
 
   async #withdraw(): Promise<void> {
     this.#scope = undefined;
-    clearTimeout(this.#retrying);
+    this.#giveUpRetry();
     const [claim, link] = [this.#claim, this.#link];
     this.#claim = undefined;
     this.#link = undefined;
@@ -125,6 +125,7 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
   #tryToHave(): void {
     const [port, scope] = [this.#port, this.#scope];
     if (port === undefined || scope === undefined) return;
+    this.#giveUpRetry();
     if (this.state.kind !== 'name-taken') this.become({ kind: 'claiming' });
     const startedMs = performance.now();
     this.#lastTryMs = startedMs;
@@ -145,7 +146,7 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
     this.become({ kind: 'advertised', rivals: this.#neighbours.addresses() });
   }
 
-  /** Somebody else has the name. Who it is, it is asked for: the answer comes to {@link #hear}. */
+  /** Somebody else has the name. Who it is is asked for: the answer comes to {@link #hear}. */
   async #waitFor(claim: NameClaim): Promise<void> {
     if (this.#claim !== claim) return;
     this.#claim = undefined;
@@ -162,22 +163,29 @@ export class MdnsBrokerAdvertiser extends StatefulBrokerAdvertiser {
     this.#tryIn(holders.length > 0 ? this.#retryMs : Math.min(soonMs, this.#retryMs));
   }
 
+  /** Or before, if that is settled already. */
   #tryIn(ms: number): void {
+    const atMs = performance.now() + ms;
+    if (this.#retrying !== undefined && this.#retryAtMs <= atMs) return;
     clearTimeout(this.#retrying);
-    this.#retrying = setTimeout(
-      () =>
-        this.#inTurn(async () => {
-          if (this.#claim === undefined) this.#tryToHave();
-        }),
-      ms,
-    );
+    this.#retryAtMs = atMs;
+    this.#retrying = setTimeout(() => {
+      this.#retrying = undefined;
+      this.#inTurn(async () => {
+        if (this.#claim === undefined) this.#tryToHave();
+      });
+    }, ms);
+  }
+
+  #giveUpRetry(): void {
+    clearTimeout(this.#retrying);
+    this.#retrying = undefined;
   }
 
   #hear(message: MdnsMessage): void {
+    // It is told at the next look: not as often as strangers like.
     const heard = this.#neighbours.hear(message, this.#links);
-    if (heard === undefined) return;
-    this.#showNeighbours();
-    // However often strangers say goodbye, the name is tried for once in a while only.
+    // However often they say goodbye, the name is tried for once in a while only.
     if (heard === 'goodbye' && this.state.kind === 'name-taken' && this.#claim === undefined)
       this.#tryIn(Math.max(breathMs, this.#lastTryMs + 4 * breathMs - performance.now()));
   }

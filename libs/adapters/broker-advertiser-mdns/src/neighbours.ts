@@ -25,7 +25,7 @@ export class Neighbours {
     this.#now = now;
   }
 
-  /** @returns `goodbye` when one that has the name gives it up */
+  /** @returns `goodbye` when somebody says that he gives the name up, `seen` when he has or wants it */
   hear({ kind, from, records }: MdnsMessage, links: Links): 'goodbye' | 'seen' | undefined {
     if (links.isOwn(from)) return undefined;
     const about = records.filter(isAboutTheName);

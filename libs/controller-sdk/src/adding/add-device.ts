@@ -153,7 +153,7 @@ class Adding {
         if (report.deviceId === this.#request.deviceId) this.#nameWanted(report, payload);
         return;
       case 'state':
-        if (report.deviceId === this.#request.deviceId) this.#stateIs(report.state, payload);
+        if (report.deviceId === this.#request.deviceId) this.#stateIs(report, payload);
         return;
       case 'renamed':
         if (this.#naming !== undefined) this.#done();
@@ -166,15 +166,15 @@ class Adding {
     }
   }
 
-  #stateIs(state: string, payload: Uint8Array): void {
+  #stateIs({ state, network }: Extract<AddReport, { kind: 'state' }>, payload: Uint8Array): void {
     this.#progressed = true;
     if (state === 'announced' && !this.#announced) {
       this.#announced = true;
       const message = new TextDecoder().decode(payload);
-      const what = 'the platform has told the Discovery server';
+      const what = 'the platform waits for the device';
       this.#progress({ kind: 'step', step: 2, direction: 'in', what, topic: this.#topic, message });
     }
-    this.#progress({ kind: 'state', state });
+    this.#progress({ kind: 'state', state, ...(network && { network }) });
     if (state === 'active') {
       if (this.#naming !== undefined) this.#done();
       else this.#reject(new Mqtt2goError('conflict', 'Another controller has named the device.'));

@@ -1,3 +1,5 @@
+import type { JoiningNetwork } from '../wire.js';
+
 /** The steps of the standard's "Setup via WPS with Remote Broker" in which the controller takes part. */
 export type ControllerStepNumber = 1 | 2 | 10 | 11;
 
@@ -17,6 +19,8 @@ export interface ControllerStep {
 export interface StateProgress {
   readonly kind: 'state';
   readonly state: string;
+  /** From a gateway in the house, as long as the device may come by its network. */
+  readonly network?: JoiningNetwork | undefined;
 }
 
 export type AddProgress = ControllerStep | StateProgress;

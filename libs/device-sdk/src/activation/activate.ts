@@ -1,5 +1,5 @@
 import { createCertificateRequest, generateKeys, readPrivateKey, writePrivateKey } from '@mqtt2go/pki';
-import { Mqtt2goError, topics } from '@mqtt2go/protocol';
+import { type ErrorCode, Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { createPublicKey } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import type { BrokerFinder, FoundBroker } from '../broker-finder.js';
@@ -9,7 +9,16 @@ import type { DeviceProblem, DeviceStep } from '../device-events.js';
 import { type BackOff, isFinal, retrying } from '../retrying.js';
 import type { DeviceIdentity } from '../store/device-identity.js';
 import type { DeviceStore } from '../store/device-store.js';
-import { type BrokerDataAnswer, readBrokerData, writeGetBrokerData } from '../wire.js';
+import {
+  type BrokerDataAnswer,
+  readBrokerData,
+  readCredentials,
+  readWifiCredentials,
+  type WifiCredentials,
+  writeGetBrokerData,
+  writeGetCredentials,
+  writeGetWifiCredentials,
+} from '../wire.js';
 import { checkBundle } from './bundle.js';
 
 export interface ActivationDeps {
@@ -22,6 +31,8 @@ export interface ActivationDeps {
   readonly connectTimeoutMs: number;
   readonly lookup: LookupFunction | undefined;
   readonly answerTimeoutMs: number;
+  /** See `DeviceOptions`. */
+  readonly joinWifi: ((wifi: WifiCredentials) => Promise<void> | void) | undefined;
   readonly onStep: (step: DeviceStep) => void;
   readonly onProblem: (problem: DeviceProblem) => void;
 }
@@ -40,11 +51,14 @@ export async function activate(deps: ActivationDeps, signal: AbortSignal): Promi
   }
 }
 
+const untold: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['wifi_not_set', 'wifi_already_handed_out']);
+
 class Activation {
   readonly #deps: ActivationDeps;
   readonly #signal: AbortSignal;
   readonly #topic: string;
   #session: SecureSession | undefined;
+  #found: FoundBroker | undefined;
   #sendsRequest: boolean;
   /** Where the attempt went that goes on now or was the last. */
   #where: FoundBroker['where'] = 'discovery';
@@ -83,6 +97,8 @@ class Activation {
       preloadedKey: identity.key,
       requestedKey: key,
     });
+    // Kept before the certificate is: with that, the device does not come here again.
+    if (this.#found?.where === 'local') await this.#askForWifi(session);
     await store.saveJoined({ broker: { host: answer.brokerHost, port: answer.brokerPort }, ...checked });
     onStep({
       step: 7,
@@ -104,6 +120,7 @@ class Activation {
     const { finder, identity, onStep, connectTimeoutMs, lookup, clock } = this.#deps;
     const found = await finder.find(identity.file.discovery, this.#signal, this.#where === 'local');
     this.#where = found.where;
+    this.#found = found;
     const address = `${found.host}:${found.port}`;
     if (found.where === 'local') {
       onStep({ step: 3, direction: 'local', what: `MQTT2GO.local is at ${address}` });
@@ -151,13 +168,47 @@ class Activation {
   }
 
   async #exchange(session: SecureSession, key: string | undefined): Promise<BrokerDataAnswer> {
-    const { clock, onStep, answerTimeoutMs } = this.#deps;
-    const request = writeGetBrokerData(clock.own(), key === undefined ? undefined : this.#request(key));
-    const answer = firstAnswer(session, this.#topic, answerTimeoutMs, this.#signal);
+    const { clock, onStep } = this.#deps;
+    const csr = key === undefined ? undefined : this.#request(key);
+    const topic = this.#topic;
+    if (this.#found?.where !== 'local') {
+      const message = writeGetBrokerData(clock.own(), csr);
+      onStep({ step: 6, direction: 'out', what: 'asks for its broker', topic, message });
+      return this.#answerTo(session, topic, message, readBrokerData);
+    }
+    const { host: brokerHost, port: brokerPort } = this.#found;
+    const message = writeGetCredentials(clock.own(), csr);
+    onStep({ step: 6, direction: 'out', what: 'asks the gateway for its certificate', topic, message });
+    return { ...(await this.#answerTo(session, topic, message, readCredentials)), brokerHost, brokerPort };
+  }
+
+  /** What it does not tell, it does not tell the next time: the device stays in the network that it is in. */
+  async #askForWifi(session: SecureSession): Promise<void> {
+    const { joinWifi, identity, clock, onStep } = this.#deps;
+    if (joinWifi === undefined) return;
+    const topic = topics.wifi.build({ activationCode: identity.file.activation_code });
+    await session.subscribe([topic]);
+    try {
+      const wifi = await this.#answerTo(session, topic, writeGetWifiCredentials(clock.own()), readWifiCredentials);
+      await joinWifi(wifi);
+      onStep({ step: 7, direction: 'in', what: `the home's Wi-Fi is ${wifi.ssid}` });
+    } catch (error) {
+      if (!(error instanceof Mqtt2goError) || !untold.has(error.code)) throw error;
+      onStep({ step: 7, direction: 'in', what: `the gateway does not tell the home's Wi-Fi: ${error.code}` });
+    }
+  }
+
+  async #answerTo<T extends object>(
+    session: SecureSession,
+    topic: string,
+    message: string,
+    read: (payload: Uint8Array) => T | Mqtt2goError | undefined,
+  ): Promise<T> {
+    const { answerTimeoutMs } = this.#deps;
+    const answer = firstAnswer({ session, topic, read, timeoutMs: answerTimeoutMs, signal: this.#signal });
     // It may be refused before the publication is acknowledged.
     answer.catch(() => undefined);
-    onStep({ step: 6, direction: 'out', what: 'asks for its broker', topic: this.#topic, message: request });
-    await session.publish(this.#topic, request);
+    await session.publish(topic, message);
     return answer;
   }
 
@@ -179,12 +230,19 @@ class Activation {
 }
 
 /** The first report on the topic that answers; the device's own command comes back on it too and is passed over. */
-export function firstAnswer(
-  session: SecureSession,
-  topic: string,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<BrokerDataAnswer> {
+export function firstAnswer<T extends object>({
+  session,
+  topic,
+  read,
+  timeoutMs,
+  signal,
+}: {
+  readonly session: SecureSession;
+  readonly topic: string;
+  readonly read: (payload: Uint8Array) => T | Mqtt2goError | undefined;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}): Promise<T> {
   return new Promise((resolve, reject) => {
     const done = (act: () => void): void => {
       clearTimeout(timer);
@@ -194,18 +252,18 @@ export function firstAnswer(
     };
     const aborted = (): void => done(() => reject(signal.reason));
     const timer = setTimeout(
-      () => done(() => reject(new Mqtt2goError('timeout', 'The Discovery server did not answer in time.'))),
+      () => done(() => reject(new Mqtt2goError('timeout', 'The activation broker did not answer in time.'))),
       timeoutMs,
     );
     const stopListening = session.onMessage((from, payload) => {
       if (from !== topic) return;
-      const reading = readBrokerData(payload);
+      const reading = read(payload);
       if (reading === undefined) return;
       done(() => (reading instanceof Mqtt2goError ? reject(reading) : resolve(reading)));
     });
     signal.addEventListener('abort', aborted, { once: true });
     void session.closed.then(() =>
-      done(() => reject(new Mqtt2goError('unavailable', 'The Discovery server closed the connection.'))),
+      done(() => reject(new Mqtt2goError('unavailable', 'The activation broker closed the connection.'))),
     );
   });
 }

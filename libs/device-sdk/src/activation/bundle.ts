@@ -1,4 +1,5 @@
 import {
+  certificateFingerprint,
   isKeyOf,
   joinPem,
   readCertificate,
@@ -60,6 +61,18 @@ export function checkBundle(check: BundleCheck): CheckedBundle {
     return { certificate: withChain, key: check.usedKey };
   }
   throw refused('it is for a key that the device does not have');
+}
+
+/**
+ * True if what came is the certificate that the device has already, whatever chain came with it: the device keeps its own.
+ * @param certificate PEM, with the chain
+ */
+export function isSameCertificate(bundle: string, certificate: string): boolean {
+  try {
+    return certificateFingerprint(bundle) === certificateFingerprint(certificate);
+  } catch {
+    return false;
+  }
 }
 
 function split(bundle: string): ReturnType<typeof splitDeviceBundle> {

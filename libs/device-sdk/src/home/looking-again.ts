@@ -2,10 +2,10 @@ import { createPublicKey } from 'node:crypto';
 import { createCertificateRequest, readPrivateKey } from '@mqtt2go/pki';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { firstAnswer } from '../activation/activate.js';
-import { checkBundle } from '../activation/bundle.js';
+import { checkBundle, isSameCertificate } from '../activation/bundle.js';
 import { SecureSession } from '../connection/secure-session.js';
 import type { BrokerAddress, Credentials, Next } from '../store/device-store.js';
-import { writeGetBrokerData } from '../wire.js';
+import { readBrokerData, writeGetBrokerData } from '../wire.js';
 import type { HomeDeps } from './home-deps.js';
 
 /** What a device that cannot reach its home knows of it. */
@@ -52,28 +52,26 @@ export async function askDiscovery(deps: HomeDeps, known: Known, signal: AbortSi
   );
   try {
     await session.subscribe([topic]);
-    const answered = firstAnswer(session, topic, answerTimeoutMs, signal);
+    const answered = firstAnswer({ session, topic, read: readBrokerData, timeoutMs: answerTimeoutMs, signal });
     answered.catch(() => undefined);
     // The key in use, so that a certificate for it is what a request is answered with, too.
     const csr = keyMode === 'csr' ? request(deviceId, known.credentials.key) : undefined;
     await session.publish(topic, writeGetBrokerData(clock.own(), csr));
     const { brokerHost: host, brokerPort: port, deviceCertificate, message } = await answered;
-    const { certificate, key } = checkBundle({
-      bundle: deviceCertificate,
-      deviceId,
-      ca: identity.ca,
-      preloadedKey: identity.key,
-      usedKey: known.credentials.key,
-      requestedKey: undefined,
-    });
-    const keepsCertificate = certificate === known.credentials.certificate;
-    if (keepsCertificate && isSame({ host, port }, known.broker)) return undefined;
+    const certificate = isSameCertificate(deviceCertificate, known.credentials.certificate)
+      ? undefined
+      : checkBundle({
+          bundle: deviceCertificate,
+          deviceId,
+          ca: identity.ca,
+          preloadedKey: identity.key,
+          usedKey: known.credentials.key,
+          requestedKey: undefined,
+        });
+    if (certificate === undefined && isSame({ host, port }, known.broker)) return undefined;
     const what = `the Discovery server says that its home is at ${host}:${port}`;
     onNotice({ kind: 'found', direction: 'in', what, topic, message });
-    return {
-      broker: { host, port },
-      ...(keepsCertificate ? {} : { certificate: { certificate, ...(key === undefined ? {} : { key }) } }),
-    };
+    return { broker: { host, port }, ...(certificate === undefined ? {} : { certificate }) };
   } finally {
     await session.close();
   }

@@ -190,7 +190,7 @@ describe('a device whose home moves', () => {
       await platform.home.publish(ownTopic, movedReport('127.0.0.1', third.port));
       return topicsReport([topic]);
     };
-    const { device, active } = devices.start(store, { times: { answerTimeoutMs: 10 } });
+    const { device, active } = devices.start(store, { times: { answerTimeoutMs: 200 } });
     await active;
     const stays = noticed(device, 'stays');
     await tellMoved();

@@ -233,6 +233,19 @@ describe('a device whose certificate nears its end', () => {
     await device.stop();
   });
 
+  it('knows its own certificate, whatever chain the platform sends with it: another one may have issued it', async () => {
+    const store = await withCertificate(0.76);
+    const normal = answerRenewal;
+    answerRenewal = async (value) => {
+      if (!(await store.state()).toConfirm) return normal(value);
+      const own = (await store.credentials())?.certificate ?? '';
+      return renewedReport(`${own}${platform.manufacturer.certificate}`);
+    };
+    const { problems } = devices.start(store);
+    await confirmedIn(store);
+    expect(problems).toEqual([]);
+  });
+
   describe('does not take', () => {
     async function refuses(bundle: () => string | Promise<string>): Promise<void> {
       const store = await withCertificate(0.76);

@@ -8,7 +8,7 @@ import {
   writePrivateKey,
 } from '@mqtt2go/pki';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { checkBundle } from '../activation/bundle.js';
+import { checkBundle, isSameCertificate } from '../activation/bundle.js';
 import type { Credentials, DeviceState, NewCertificate } from '../store/device-store.js';
 import { writeRenewCertificate } from '../wire.js';
 import { type HomeDeps, jittered } from './home-deps.js';
@@ -71,32 +71,34 @@ export class Renewal {
    */
   async answered(bundle: string): Promise<NewCertificate | undefined> {
     const { store, identity, onNotice } = this.#deps;
+    if (isSameCertificate(bundle, this.#credentials.certificate)) {
+      await this.#answeredWithOwn();
+      return undefined;
+    }
     const checked = checkBundle({
       bundle,
       deviceId: identity.file.device_id,
       ca: identity.ca,
       preloadedKey: identity.key,
-      usedKey: this.#credentials.key,
+      usedKey: this.#requestedKey ?? this.#credentials.key,
       requestedKey: undefined,
-      ...(this.#requestedKey === undefined ? {} : { usedKey: this.#requestedKey }),
     });
-    const isOwn = readCertificate(checked.certificate).serialNumber === this.#details.serialNumber;
-    if (isOwn) {
-      if (this.#toConfirm) {
-        await store.saveConfirmed();
-        this.#toConfirm = false;
-        this.#isAsking = false;
-        await this.#askWhenDue();
-      } else if (this.#isAsking) {
-        // By the platform's clock it is too early.
-        this.#again();
-      }
-      return undefined;
-    }
     if (!this.#isAsking || this.#toConfirm || (await store.state()).next !== undefined) return undefined;
     clearTimeout(this.#timer);
     onNotice({ kind: 'renewing', direction: 'local', what: 'the next certificate is its own; tries it' });
     return checked;
+  }
+
+  /** What it has told is known; or it is too early to ask, by the platform's clock. */
+  async #answeredWithOwn(): Promise<void> {
+    if (this.#toConfirm) {
+      await this.#deps.store.saveConfirmed();
+      this.#toConfirm = false;
+      this.#isAsking = false;
+      await this.#askWhenDue();
+    } else if (this.#isAsking) {
+      this.#again();
+    }
   }
 
   /** A renewal that is refused is asked for again, in another way where that helps. */

@@ -78,5 +78,5 @@ describe('a power loss between any two writes of a device’s folder', () => {
       await life(store);
       expect(await store.credentials()).toEqual({ certificate: 'c6', key: 'pre-loaded key' });
     }
-  });
+  }, 60_000);
 });

@@ -42,6 +42,55 @@ export const claimOnboarding = contract({
   output: z.object({ deviceCertificate: pem.optional() }),
 });
 
+const gateway = { homeId: identifier, gatewayId: identifier };
+/** 1 to 32 bytes in UTF-8 without control characters. */
+const wifiName = z
+  .string()
+  .min(1)
+  .refine((name) => new TextEncoder().encode(name).byteLength <= 32, 'must be 32 bytes at most')
+  .refine((name) => !/[\p{Cc}\p{Surrogate}\u2028\u2029]/u.test(name), 'must not have control characters');
+/** As WPA2 and WPA3 take it. */
+const wifiPassword = z.string().regex(/^[\x20-\x7e]{8,63}$/, 'must be 8 to 63 printable ASCII characters');
+
+/** Keeps the Wi-Fi of a home, for devices that come by the guest network. Errors: unknown_home. */
+export const setWifi = contract({
+  service,
+  verb: 'set-wifi',
+  callers: ['operator'],
+  input: z.object({ ...gateway, ssid: wifiName, password: wifiPassword }),
+  output: z.object({}),
+});
+
+/** Tells which Wi-Fi is kept, and never its password. Errors: wifi_not_set. */
+export const showWifi = contract({
+  service,
+  verb: 'show-wifi',
+  callers: ['operator'],
+  input: z.object(gateway),
+  output: z.object({ ssid: z.string(), /** ISO 8601, UTC. */ setAt: z.string() }),
+});
+
+/** Forgets it; one that is not there is fine. */
+export const removeWifi = contract({
+  service,
+  verb: 'remove-wifi',
+  callers: ['operator'],
+  input: z.object(gateway),
+  output: z.object({}),
+});
+
+/**
+ * Gives the home's Wi-Fi away to the device that is being added, once in an activation. Asked again under the same
+ * `handOutId`, the answer is the same. Errors: wifi_not_set, wifi_already_handed_out, unknown_onboarding, activation_expired.
+ */
+export const handOutWifi = contract({
+  service,
+  verb: 'hand-out-wifi',
+  callers: ['discovery'],
+  input: z.object({ onboardingId: z.uuid(), handOutId: z.uuid() }),
+  output: z.object({ ssid: z.string(), password: z.string() }),
+});
+
 const onboardingView = z.object({
   onboardingId: z.uuid(),
   deviceId: identifier,

@@ -93,6 +93,7 @@ function start(request: ActivationRequest, nowMs: number, before?: StepResult): 
     deviceId: request.deviceId,
     deviceType: request.deviceType,
     keyMode: request.keyMode,
+    network: request.network,
     activationCode: request.activationCode,
     requestDigest: request.requestDigest,
     state: 'requested',

@@ -1,12 +1,14 @@
-import type { DeviceArrived, Step } from '../onboarding.js';
+import type { DeviceArrived, Effect, Step } from '../onboarding.js';
 import { withdrawAnnouncement } from '../undo.js';
 import { moved, noWay, targetOf, unchanged } from './moving.js';
 import { deviceTopics, progress, renameRequested } from './replies.js';
 
+const closeNetwork: Effect = { kind: 'close-network' };
+
 /**
  * Step 9: the device asks for its topics at its home's broker. Without a name yet, the controller is
  * asked for one, each time (step 10); afterwards the topics come at once (step 12). Its entry at the
- * Discovery server has done its work.
+ * Discovery server has done its work, and so has the network that was opened for it.
  */
 export const deviceArrived: Step<DeviceArrived> = (onboarding, event, nowMs) => {
   const target = targetOf(onboarding, event.kind);
@@ -15,7 +17,7 @@ export const deviceArrived: Step<DeviceArrived> = (onboarding, event, nowMs) => 
     const next = moved(onboarding, target, nowMs, { device: event.reply });
     return {
       onboarding: next,
-      effects: [withdrawAnnouncement(next)],
+      effects: [withdrawAnnouncement(next), ...(next.network === undefined ? [] : [closeNetwork])],
       replies: [progress(next), renameRequested(next)],
     };
   }

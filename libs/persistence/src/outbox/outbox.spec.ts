@@ -141,6 +141,16 @@ describe('Outbox', () => {
     expect(lines[0]).toMatchObject({ delayMs: 5_000 });
   });
 
+  it('carries out what was put off to a future in which the clock was wrongly', async () => {
+    const { outbox, dataSource } = await open();
+    const seen = new Collector<unknown>();
+    outbox.on('ring', async (payload) => seen.add(payload));
+    await outbox.add(dataSource.manager, 'ring', { put: 'off' });
+    await dataSource.query("UPDATE outbox SET not_before = now() + interval '5 years'");
+    outbox.start();
+    expect(await seen.first(1)).toEqual([{ put: 'off' }]);
+  });
+
   it('leaves kinds alone that nobody handles here', async () => {
     const { outbox, dataSource } = await open();
     const seen = new Collector<unknown>();

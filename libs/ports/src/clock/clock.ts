@@ -25,6 +25,8 @@ export class SystemClock extends Clock {
 
 /** A clock that stands still until it is moved. */
 export class FakeClock extends Clock {
+  readonly #moves = new Set<ClockCorrection>();
+
   constructor(private nowMs: number = Date.UTC(2026, 0, 1)) {
     super();
   }
@@ -33,5 +35,14 @@ export class FakeClock extends Clock {
   }
   advance(ms: number): void {
     this.nowMs += ms;
+  }
+  override onCorrection(move: ClockCorrection): () => void {
+    this.#moves.add(move);
+    return () => this.#moves.delete(move);
+  }
+  /** Has told a wrong time so far. */
+  async correct(byMs: number): Promise<void> {
+    await Promise.all([...this.#moves].map((move) => move(byMs)));
+    this.advance(byMs);
   }
 }

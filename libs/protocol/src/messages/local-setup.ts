@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { deviceType, displayName, identifier } from '../identifiers.js';
 import { command, response } from './define.js';
-import { credential, groupIdList, groupIds, pemBundle } from './values.js';
+import { certificateRequest, credential, groupIdList, groupIds, pemBundle } from './values.js';
+
+const csr = certificateRequest.describe('PEM PKCS#10, in the csr key mode.');
+const getCredentialsWord = z.literal('GET_CREDENTIALS');
 
 export const getCredentials = command({
   name: 'getCredentials',
@@ -11,7 +14,11 @@ export const getCredentials = command({
   topics: ['activation'],
   limits: 'onboarding',
   doc: 'With a local gateway: the device asks the initialization broker for its certificate.',
-  value: z.literal('GET_CREDENTIALS'),
+  value: z.union([getCredentialsWord, z.strictObject({ request: getCredentialsWord, csr })]),
+  reads: z.preprocess(
+    (value) => (value === 'GET_CREDENTIALS' ? { request: value } : value),
+    z.object({ request: getCredentialsWord, csr: csr.optional() }),
+  ),
 });
 
 export const credentials = response({
@@ -21,7 +28,7 @@ export const credentials = response({
   direction: 'platform-to-device',
   topics: ['activation'],
   limits: 'onboarding',
-  doc: 'With a local gateway: the device’s certificate.',
+  doc: 'With a local gateway: the device’s certificate with its chain (and its key, if the platform made it).',
   value: pemBundle,
   reads: z.preprocess(
     (value) => (typeof value === 'string' ? { cert: value } : value),
@@ -42,7 +49,10 @@ export const getWifiCredentials = command({
 });
 
 const wifi = {
-  SSID: z.string().min(1).max(32),
+  SSID: z
+    .string()
+    .min(1)
+    .refine((name) => new TextEncoder().encode(name).byteLength <= 32, 'must be 32 bytes at most'),
   /** WPA2: 8 to 63 characters, or none for an open network; 64 hex digits are the key itself. */
   password: z.string().max(64),
 };

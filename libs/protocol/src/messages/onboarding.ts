@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deviceType, displayName, identifier } from '../identifiers.js';
 import { onboardingStateNames } from '../onboarding-states.js';
+import { unixSeconds } from '../timestamp.js';
 import { command, openReport, response } from './define.js';
 import {
   brokerIp,
@@ -181,6 +182,14 @@ export const deviceTopic = response({
 /** A platform newer than the reader may have further states. */
 const newerStateName = z.string().regex(/^[a-z][a-z-]{0,63}$/);
 
+/** No password: that of the guest network is the activation code, which the controller has. */
+const network = {
+  method: wireName.describe('`wps`, `guest` or `manual`.'),
+  instructions: z.string().min(1).max(1_000).describe('What to do, in English.'),
+  closes_at: unixSeconds.describe('Unix time in seconds after which nobody gets in.'),
+  ssid: z.string().min(1).max(32).optional().describe('Of the guest network.'),
+};
+
 export const onboardingProgress = response({
   name: 'onboardingProgress',
   report: 'activate_device',
@@ -190,8 +199,12 @@ export const onboardingProgress = response({
   topics: ['addDevice'],
   limits: 'onboarding',
   doc: 'How far the device is; an addition of this platform, which a controller may ignore.',
-  value: z.strictObject({ device_id: identifier, state: z.enum(onboardingStateNames) }),
-  reads: z.object({ device_id: identifier, state: newerStateName }),
+  value: z.strictObject({
+    device_id: identifier,
+    state: z.enum(onboardingStateNames),
+    network: z.strictObject(network).optional().describe('How the device comes into the Wi-Fi, with a local gateway.'),
+  }),
+  reads: z.object({ device_id: identifier, state: newerStateName, network: z.object(network).optional() }),
 });
 
 /** Wherever commands come, they are answered. */

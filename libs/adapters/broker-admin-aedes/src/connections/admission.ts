@@ -59,6 +59,7 @@ export interface AdmissionOptions {
   readonly passwords: PasswordCheck;
   readonly throttle: GuessThrottle;
   readonly batchCertificateNames: ReadonlySet<string>;
+  readonly initializationAccounts: boolean;
 }
 
 /** Decides from the certificate or the password who a client is. */
@@ -80,8 +81,9 @@ export class AdmissionDesk {
         ? this.#activation(arrival, certificate, packet)
         : this.#device(certificate);
     }
-    if (this.#options.role !== 'home') return refuse('certificate_missing');
-    return this.#controller(packet);
+    if (this.#options.role === 'home') return this.#controller(packet);
+    if (!this.#options.initializationAccounts) return refuse('certificate_missing');
+    return this.#account(arrival, 'no certificate', packet);
   }
 
   #service({ service, rules, certificate }: Arrival, packet: ConnectPacket): Candidate | Refusal {
@@ -157,7 +159,7 @@ export class AdmissionDesk {
    */
   #activation(arrival: Arrival, certificate: PresentedCertificate, packet: ConnectPacket): Candidate | Refusal {
     const { commonName = '', fingerprint256 } = certificate;
-    if (this.#options.batchCertificateNames.has(commonName)) return this.#batch(arrival, fingerprint256, packet);
+    if (this.#options.batchCertificateNames.has(commonName)) return this.#account(arrival, fingerprint256, packet);
     const key: PrincipalKey = { kind: 'activation', id: commonName };
     return {
       clientId: `${key.kind}/${key.id}`,
@@ -167,8 +169,11 @@ export class AdmissionDesk {
     };
   }
 
-  /** One certificate for a whole model: the user name is the device id, the password its activation code. */
-  #batch({ from }: Arrival, fingerprint: string, { username, password }: ConnectPacket): Candidate | Refusal {
+  /**
+   * A device whose certificate does not tell which one it is, or that has none: the user name is its id, the password its
+   * activation code. There is such an account only while the device is being added.
+   */
+  #account({ from }: Arrival, certificate: string, { username, password }: ConnectPacket): Candidate | Refusal {
     if (username === undefined || password === undefined || !identifier.safeParse(username).success) {
       return refuse('activation_code_wrong', badUserNameOrPassword);
     }
@@ -188,8 +193,8 @@ export class AdmissionDesk {
       verify: (isWanted) =>
         new Promise((resolve) => {
           throttle.attempt({
-            // All devices of the model hold this certificate: what one does must not hold the others up.
-            certificate: `${fingerprint} ${from} ${username}`,
+            // Others hold the same certificate, or none as well: what one does must not hold the others up.
+            certificate: `${certificate} ${from} ${username}`,
             code: `${username} ${code}`,
             isRight,
             isWanted,

@@ -1,0 +1,54 @@
+import 'reflect-metadata';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { type DoorOpening, GuardedNetworkJoin, type NetworkDoor } from '@mqtt2go/ports';
+import { Mqtt2goError } from '@mqtt2go/protocol';
+import { Inject } from '@nestjs/common';
+
+/** An access point whose state is a file; a second file beside it makes it fail. */
+class FileDoor implements NetworkDoor {
+  readonly methods = ['guest', 'wps'] as const;
+
+  async open({ activationId, method, ssid, passphrase }: DoorOpening): Promise<string> {
+    await this.mustAnswer();
+    const content = { activationId, method, ssid, passphrase: passphrase.reveal() };
+    await writeFile(file(), JSON.stringify(content));
+    return `Choose the network ${ssid} on the device.`;
+  }
+
+  async shut(): Promise<void> {
+    await this.mustAnswer();
+    await rm(file(), { force: true });
+  }
+
+  private async mustAnswer(): Promise<void> {
+    const isAway = await readFile(`${file()}.away`).then(
+      () => true,
+      () => false,
+    );
+    if (isAway) throw new Mqtt2goError('unavailable', 'The access point does not answer.');
+  }
+}
+
+function file(): string {
+  return process.env.TEST_ACCESS_POINT ?? '';
+}
+
+@Mqtt2goPlugin({
+  name: 'access-point-of-tests',
+  kind: 'network-join',
+  api: '^1.1.0',
+  providers: [{ provide: NetworkJoin, useFactory: () => new GuardedNetworkJoin(new FileDoor(), { tickMs: 50 }) }],
+  exports: [NetworkJoin],
+})
+export class AccessPointPlugin implements PluginLifecycle {
+  constructor(@Inject(NetworkJoin) private readonly networkJoin: NetworkJoin) {}
+
+  start(): Promise<void> {
+    return this.networkJoin.start();
+  }
+
+  stop(): Promise<void> {
+    return this.networkJoin.stop();
+  }
+}
