@@ -9,6 +9,7 @@ export interface PanelContent {
     readonly homeWss: number;
     readonly activation: number;
     readonly discovery?: number | undefined;
+    readonly management?: number | undefined;
     readonly health: number;
   };
   readonly bind: string;
@@ -41,6 +42,9 @@ export function readyPanel(content: PanelContent, isTerminal: boolean): string {
           row('Activation broker', `mqtts://${host}:${ports.activation}`, 'new devices'),
           row('Discovery', `https://${host}:${ports.discovery}`, 'services only'),
         ]),
+    ...(ports.management === undefined
+      ? []
+      : [row('REST', `https://localhost:${ports.management}`, 'the operator only')]),
     row('Health, metrics', `http://127.0.0.1:${ports.health}`, '/health/ready'),
     row('Data folder', content.dataDir),
     row('Database', content.database),

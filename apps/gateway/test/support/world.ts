@@ -286,6 +286,7 @@ async function start(
       'HOME_SERVICES',
       'ACTIVATION_SERVICES',
       'FEDERATION',
+      'MANAGEMENT',
     ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
   const wanted = Object.fromEntries(
