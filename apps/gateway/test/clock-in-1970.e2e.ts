@@ -216,7 +216,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
       socket.destroy();
       return certificate;
     };
-    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
+    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS', 'FEDERATION'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
     const before = await Promise.all(doors.map(shown));
     const later = Date.now() + 500 * dayMs;
     await setClock(new Date(later));

@@ -5,32 +5,32 @@ import { z } from 'zod';
 export const homeParams = z.object({ home_id: identifier });
 
 /** Body of `POST /homes/{home_id}/move`. */
-export const moveRequest = z.object({ to: moving.moveDirection });
+export const moveRequest = z.object({
+  to: moving.moveDirection.describe('`remote`: to the cloud; `local`: to its gateway.'),
+});
 export type MoveRequest = z.infer<typeof moveRequest>;
 
 const count = z.int().min(0);
 const time = z.iso.datetime();
 
-/** A move of a home; it has ended when its state is `moved` or `rolled-back`. */
+/** A move of a home, as REST tells of it. */
 export const homeMove = z.object({
   move_id: z.uuid(),
   home_id: identifier,
   to: moving.moveDirection,
-  state: z.enum(moveStateNames),
+  state: z.enum(moveStateNames).describe('`moved` and `rolled-back` are the last ones.'),
   progress: z.object({
-    devices: count,
-    /** Records that are on the other side. */
-    copied: count,
-    /** Devices that have not come to the new broker yet. */
-    awaited: count,
+    devices: count.describe('That the home has.'),
+    copied: count.describe('Records that are on the other side.'),
+    awaited: count.describe('Devices that have not come to the new broker yet.'),
   }),
-  /** What has ended the move, or keeps it waiting now. */
-  error: z.object({ code: z.string(), detail: z.string().optional() }).optional(),
-  /** The home's new broker, as soon as it is known. */
-  broker: moving.brokerAddress.optional(),
+  error: z
+    .object({ code: z.string(), detail: z.string().optional() })
+    .optional()
+    .describe('What has ended the move, or keeps it waiting now.'),
+  broker: moving.brokerAddress.optional().describe('The new broker of the home, as soon as it is known.'),
   requested_at: time,
-  /** Until then it is undone if it cannot be finished. */
-  deadline: time,
+  deadline: time.describe('If the home cannot be handed over until then, the move is undone.'),
   changed_at: time,
 });
 export type HomeMove = z.infer<typeof homeMove>;
