@@ -40,6 +40,7 @@ export const errorCodes = {
   conflict: 'The request contradicts what is stored.',
   unavailable: 'A service that is needed does not answer; the request can be repeated.',
   timeout: 'The answer did not come in time; the request can be repeated.',
+  unknown_gateway: 'No such gateway was invited.',
   not_enrolled: 'The gateway is not enrolled at a cloud.',
   configuration_invalid: 'A setting is missing or wrong.',
   port_in_use: 'A port that is needed is taken by another program.',

@@ -12,6 +12,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   csr_invalid: 400,
   key_not_accepted: 400,
   unknown_home: 404,
+  unknown_gateway: 404,
   not_enrolled: 404,
   unknown_command: 404,
   unknown_device: 404,
