@@ -74,7 +74,7 @@ describe('the gateway as a program', () => {
         `http://127.0.0.1:${HEALTH}`,
         dataDir,
         'embedded PostgreSQL',
-        'certificate-authority, topic-generator, discovery, provisioning, federation',
+        'Services here     all',
         'npx mqtt2go demo',
         'npx mqtt2go --help',
       ]) {
