@@ -14,6 +14,43 @@ import {
 
 describe('on the home broker', () => {
   check(
+    'a device of a home that has moved',
+    { ...plug, hasMoved: true },
+    'home',
+    [
+      ['all', 'plug-1/topics'],
+      ['all', 'plug-1/topic'],
+      // What was kept for it.
+      ['receive', 'home-1/gw-1/kitchen/socket/plug-1'],
+    ],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'plug-2/topics'],
+      ['publish', 'home-1/gw-1/kitchen/socket/plug-1'],
+      ['subscribe', 'home-1/gw-1/kitchen/socket/plug-1'],
+      ['subscribe', 'home-1/gw-1/+/socket/plug-1'],
+    ],
+  );
+
+  check(
+    'an administrator of a home that has moved',
+    { ...administrator, hasMoved: true },
+    'home',
+    [['all', 'home-1/gw-1/add_device']],
+    [
+      ...forNobody,
+      ...homeOfOthers,
+      ['all', 'home-1/gw-1'],
+      ['all', 'home-1/gw-1/kitchen'],
+      ['all', 'home-1/gw-1/kitchen/socket/plug-1'],
+      ['subscribe', 'home-1/#'],
+      ['subscribe', 'home-1/gw-1/#'],
+      ['subscribe', 'home-1/gw-1/+'],
+    ],
+  );
+
+  check(
     'a device',
     plug,
     'home',

@@ -15,7 +15,8 @@ export class DeviceBundles {
 
   /** As {@link bundle}, of a certificate that may have come here with its home: with those above it that issued it. */
   async ofStored({ certificate, issuerHash }: Pick<DeviceCertificate, 'certificate' | 'issuerHash'>): Promise<string> {
-    if (issuerHash === null) return this.bundle(certificate);
+    // One that was made just now has none either.
+    if (issuerHash == null) return this.bundle(certificate);
     const { chain } = await this.dataSource.manager.findOneByOrFail(ForeignIssuer, { issuerHash });
     return joinDeviceBundle({
       certificate: toPem('CERTIFICATE', certificate),

@@ -35,6 +35,8 @@ export class GatewayPair {
       profile: localGateway,
       invitation,
       bridge,
+      // Its name on this machine's network is somebody else's.
+      mdns: { isOn: false, interfaces: [] },
     });
     await gateway.trust(cloud.manufacturer);
     await cloud.trust(gateway.manufacturer);

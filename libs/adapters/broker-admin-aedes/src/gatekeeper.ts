@@ -84,7 +84,9 @@ export class Gatekeeper {
       }
       done(null, isAllowed ? subscription : null);
     };
-    if (subscriptionsOf(client) >= maxSubscriptions) return settle(false);
+    const held = subscriptionsOf(client);
+    // A filter that it has is replaced, and no further one [MQTT-3.8.4-3]: a session that goes on subscribes all again.
+    if (held.length >= maxSubscriptions && !held.includes(subscription.topic)) return settle(false);
     this.#decide(client, 'subscribe', subscription.topic, settle);
   }
 
@@ -146,8 +148,8 @@ function isForBridge(packet: AedesPublishPacket): boolean {
 }
 
 /** aedes keeps them by filter in the client, which its types leave out. */
-function subscriptionsOf(client: Client): number {
+function subscriptionsOf(client: Client): readonly string[] {
   return 'subscriptions' in client && typeof client.subscriptions === 'object' && client.subscriptions !== null
-    ? Object.keys(client.subscriptions).length
-    : 0;
+    ? Object.keys(client.subscriptions)
+    : [];
 }

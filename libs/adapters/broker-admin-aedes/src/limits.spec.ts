@@ -83,6 +83,7 @@ describe('whoever goes over a limit', () => {
     const granted: boolean[] = [];
     for (const name of ['a', 'b', 'c', 'd']) granted.push(await subscribes(app, `home-1/gw-1/${name}`));
     expect(granted).toEqual([true, true, true, false]);
+    expect(await subscribes(app, 'home-1/gw-1/a')).toBe(true);
   });
 
   it('by the number of sessions that are to outlive it keeps the newest', async () => {
