@@ -11,6 +11,7 @@ export const errorCodes = {
   unknown_home: 'No such home or gateway.',
   home_is_moving: 'The home is moving to another broker; try again when it has arrived.',
   home_has_moved: 'The home has moved to another broker and is not served here any more.',
+  gateway_not_trusted: 'The home’s broker there does not trust the certificates that the home’s gateway has issued.',
   unknown_device: 'No such device.',
   unknown_onboarding: 'No device is being added under this id.',
   device_type_unknown: 'Neither the request nor the factory record tells the type of the device.',
