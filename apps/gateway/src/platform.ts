@@ -151,6 +151,7 @@ async function start(
           {
             name: defaultHomeBrokerName,
             admin: brokers.homeAdmin(),
+            trustsGateways: true,
             controllerUrl: `mqtts://${publicHost}:${ports.home}`,
             controllerWebSocketUrl: `wss://${publicHost}:${ports.homeWss}`,
           },

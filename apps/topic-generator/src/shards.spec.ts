@@ -1,4 +1,4 @@
-import { type Bus, topicGenerator } from '@mqtt2go/messaging';
+import { type Bus, moving, topicGenerator } from '@mqtt2go/messaging';
 import { openDataSource } from '@mqtt2go/persistence';
 import { FakeBrokerAdmin } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -22,6 +22,7 @@ describe('homes on several brokers', () => {
   const brokers: HomeBroker[] = (['home-0', 'home-1'] as const).map((name) => ({
     name,
     admin: admins[name],
+    trustsGateways: name === 'home-1',
     controllerUrl: `mqtts://${name}.example:8889`,
     controllerWebSocketUrl: `wss://${name}.example:8884`,
   }));
@@ -63,6 +64,20 @@ describe('homes on several brokers', () => {
     const names = await Promise.all(homeIds.map(brokerOf));
     expect(names.filter((name) => name === 'home-0')).toHaveLength(6);
     expect(names.filter((name) => name === 'home-1')).toHaveLength(6);
+  });
+
+  it('places homes with a gateway of their own on one that trusts gateways, and says so of each', async () => {
+    const homeIds = ['with-gateway-1', 'with-gateway-2', 'with-gateway-3'];
+    for (const homeId of homeIds)
+      await bus.call(topicGenerator.openBridge, { homeId, gatewayId: 'gw' }, { retries: 0 });
+    expect(await Promise.all(homeIds.map(brokerOf))).toEqual(['home-1', 'home-1', 'home-1']);
+    const arriving = { homeId: 'arriving', moveId: '10000000-0000-4000-8000-000000000001', step: 'receive' } as const;
+    await bus.call(moving.moveHomeAccess, arriving, { retries: 0 });
+    expect(await bus.call(moving.getHomeStanding, arriving)).toMatchObject({ broker: 'home-1', trustsGateways: true });
+    const homeId = await homeOn('home-0');
+    expect(await bus.call(moving.getHomeStanding, { homeId })).toMatchObject({ trustsGateways: false });
+    expect(await bus.call(moving.getHomeStanding, { homeId: 'nowhere' })).toMatchObject({ trustsGateways: true });
+    await bus.call(moving.moveHomeAccess, { ...arriving, step: 'discard' }, { retries: 0 });
   });
 
   it('leaves a home where it is, whoever is made for it', async () => {

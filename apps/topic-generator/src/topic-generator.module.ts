@@ -71,6 +71,7 @@ export class TopicGeneratorModule {
             new Homes(dataSource, {
               brokers: homeBrokers.map(({ name }) => name),
               reachable: () => homeBrokers.filter(isReachable).map(({ name }) => name),
+              trustGateways: homeBrokers.filter(({ trustsGateways }) => trustsGateways).map(({ name }) => name),
             }),
           inject: [DataSource],
         },

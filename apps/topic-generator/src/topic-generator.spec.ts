@@ -46,7 +46,15 @@ describe('the topic generator', () => {
       databaseUrl: database.url,
       poolSize: 5,
       busLink: broker.link('topic-generator'),
-      homeBrokers: [{ name: 'home-0', admin, controllerUrl: 'mqtts://home.example:8883', controllerWebSocketUrl }],
+      homeBrokers: [
+        {
+          name: 'home-0',
+          admin,
+          trustsGateways: true,
+          controllerUrl: 'mqtts://home.example:8883',
+          controllerWebSocketUrl,
+        },
+      ],
       encryptionKey,
     });
 

@@ -40,6 +40,8 @@ export interface OpenHomeBroker extends OpenBroker {
 export interface AdministeredHomeBroker {
   readonly name: string;
   readonly admin: BrokerAdmin;
+  /** Whether devices with certificates of a gateway's CA can come to it. */
+  readonly trustsGateways: boolean;
   readonly controllerUrl: string;
   readonly controllerWebSocketUrl: string | undefined;
 }
@@ -74,8 +76,10 @@ export class ServiceBrokers {
   /** Connects to the home brokers' access; for the one service that keeps it. */
   async homeAdmins(): Promise<readonly AdministeredHomeBroker[]> {
     const administered = async (broker: HomeBrokerConfig): Promise<AdministeredHomeBroker> => {
-      const { name, controllerUrl, controllerWebSocketUrl } = broker;
-      return { name, admin: await this.admin(broker, 'home', name), controllerUrl, controllerWebSocketUrl };
+      const { name, kind, controllerUrl, controllerWebSocketUrl } = broker;
+      const admin = await this.admin(broker, 'home', name);
+      // Mosquitto knows certificates by their common names alone: any gateway's CA could give any of them.
+      return { name, admin, trustsGateways: kind !== 'mosquitto', controllerUrl, controllerWebSocketUrl };
     };
     return Promise.all(this.options.config.brokers.home.map(administered));
   }

@@ -12,6 +12,7 @@ export const errorCodes = {
   home_is_moving: 'The home is moving to another broker; try again when it has arrived.',
   home_has_moved: 'The home has moved to another broker and is not served here any more.',
   unknown_move: 'The home has not been moved yet.',
+  gateway_not_trusted: 'The home’s broker there does not trust the certificates that the home’s gateway has issued.',
   unknown_device: 'No such device.',
   unknown_onboarding: 'No device is being added under this id.',
   device_type_unknown: 'Neither the request nor the factory record tells the type of the device.',

@@ -55,5 +55,10 @@ export async function freePort(): Promise<number> {
   if (typeof address !== 'object' || address === null) {
     throw new Error('no port');
   }
+  // The system may give the same one again before it is used.
+  if (givenPorts.has(address.port)) return freePort();
+  givenPorts.add(address.port);
   return address.port;
 }
+
+const givenPorts = new Set<number>();

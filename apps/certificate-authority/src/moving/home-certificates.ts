@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { HomeCertificate } from '@mqtt2go/messaging';
 import { homeOfAuthority, joinPem, publicKeyHash, readCertificate, splitPem, toPem, verifyChain } from '@mqtt2go/pki';
+import { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
@@ -28,6 +29,7 @@ export class HomeCertificates {
   constructor(
     private readonly dataSource: DataSource,
     private readonly authorities: Authorities,
+    private readonly clock: Clock,
   ) {}
 
   async of(deviceIds: readonly string[]): Promise<HomeCertificate[]> {
@@ -38,6 +40,23 @@ export class HomeCertificates {
       certificate: certificate.toString('base64'),
       issuerChain: chain ?? own,
     }));
+  }
+
+  /** How many devices have a certificate, not revoked and not ended, from a CA that is confined to this home. */
+  async countOfGateways(homeId: string): Promise<number> {
+    const isHomes = (certificate: string | undefined): boolean =>
+      certificate !== undefined && homeOfAuthority(certificate) === homeId;
+    const foreign = await this.dataSource.query<{ issuer_hash: Buffer; chain: string }[]>(
+      'SELECT issuer_hash, chain FROM foreign_issuer',
+    );
+    const issuers = foreign.filter(({ chain }) => isHomes(splitPem(chain)[0]?.pem)).map((row) => row.issuer_hash);
+    const isOwn = isHomes(this.authorities.issuing.certificate);
+    const [row] = await this.dataSource.query<{ devices: number }[]>(countOfIssuers, [
+      issuers,
+      isOwn,
+      new Date(this.clock.now()),
+    ]);
+    return row?.devices ?? 0;
   }
 
   /**
@@ -113,6 +132,10 @@ const select = `
     to_char(c.revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "revokedAt"
   FROM device_certificate c LEFT JOIN foreign_issuer i USING (issuer_hash)
   WHERE c.device_id = ANY($1::varchar[]) ORDER BY c.device_id COLLATE "C", c.serial_number`;
+
+const countOfIssuers = `
+  SELECT count(DISTINCT device_id)::integer AS devices FROM device_certificate
+  WHERE revoked_at IS NULL AND not_after > $3 AND (issuer_hash = ANY($1::bytea[]) OR $2 AND issuer_hash IS NULL)`;
 
 const addIssuer = 'INSERT INTO foreign_issuer (issuer_hash, chain) VALUES ($1, $2) ON CONFLICT DO NOTHING';
 const addKey = `

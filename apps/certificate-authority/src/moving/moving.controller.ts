@@ -14,6 +14,13 @@ export class MovingController {
     return { records: await this.certificates.of(deviceIds) };
   }
 
+  @Answers(moving.countGatewayDevices)
+  async countGatewayDevices({
+    homeId,
+  }: z.output<typeof moving.countGatewayDevices.input>): Promise<z.input<typeof moving.countGatewayDevices.output>> {
+    return { devices: await this.certificates.countOfGateways(homeId) };
+  }
+
   @Answers(moving.importCertificates)
   async importCertificates({
     homeId,

@@ -8,6 +8,7 @@ import { sideContracts } from './side.js';
 export class DoorOfMoving {
   constructor(verbs: DoorVerbs, own: OwnSide) {
     verbs.on(sideContracts.standing, (_, input) => own.standing(input));
+    verbs.on(sideContracts.gatewayDevices, (_, input) => own.gatewayDevices(input));
     verbs.on(sideContracts.step, (_, input) => own.step(input));
     verbs.on(sideContracts.exportPage, (_, input) => own.exportPage(input));
     verbs.on(sideContracts.importPage, (_, input) => own.importPage(input));

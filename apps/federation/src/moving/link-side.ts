@@ -8,6 +8,7 @@ const options = { retries: 0, timeoutMs: 20_000 };
 export function linkSide(link: CloudLink): Side {
   return {
     standing: (input) => link.call(sideContracts.standing, input, options),
+    gatewayDevices: (input) => link.call(sideContracts.gatewayDevices, input, options),
     step: (input) => link.call(sideContracts.step, input, options),
     exportPage: (input) => link.call(sideContracts.exportPage, input, options),
     importPage: (input) => link.call(sideContracts.importPage, input, options),

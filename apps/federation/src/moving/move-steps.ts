@@ -22,11 +22,27 @@ export async function checkBothSides({ homeId, moveId }: Move, { source, target 
   if (here.standing === 'moved' || here.standing === 'draining') throw new Mqtt2goError('home_has_moved');
   if (here.standing !== 'here' && here.moveId !== moveId) throw new Mqtt2goError('home_is_moving');
   if (there.standing === 'here' && there.devices > 0) throw new Mqtt2goError('conflict', 'Both sides have the home.');
+  await requireTrusted(homeId, there.trustsGateways, source);
   return { devices: here.devices };
 }
 
-export async function freeze({ homeId, moveId }: Move, { source }: Sides): Promise<void> {
+/** A device that has come since the move was asked for is found by the second look, before anything is on the other side. */
+export async function freeze({ homeId, moveId }: Move, { source, target }: Sides): Promise<void> {
   await source.step({ homeId, moveId, step: 'freeze' });
+  const { trustsGateways } = await target.standing({ homeId });
+  await requireTrusted(homeId, trustsGateways, source);
+}
+
+/** @throws Mqtt2goError `gateway_not_trusted` when the target's broker would turn devices of the home away at TLS */
+async function requireTrusted(homeId: string, isTrusted: boolean, source: Side): Promise<void> {
+  if (isTrusted) return;
+  const { devices } = await source.gatewayDevices({ homeId });
+  if (devices === 0) return;
+  throw new Mqtt2goError(
+    'gateway_not_trusted',
+    `The home's broker there is a Mosquitto that does not trust the CA of the home's gateway, from which ${devices} of its ` +
+      'devices have their certificates. Have the operator place the home on a broker for homes with gateways.',
+  );
 }
 
 /** @param onCopied how many records are on the other side by now */

@@ -30,8 +30,13 @@ export class OwnSide implements Side {
   ) {}
 
   async standing({ homeId }: In<'standing'>): Promise<Out<'standing'>> {
-    const { standing, moveId, devices, controllers } = await this.bus.call(moving.getHomeStanding, { homeId }, once);
-    return { standing, moveId, devices, controllers };
+    const stored = await this.bus.call(moving.getHomeStanding, { homeId }, once);
+    const { standing, moveId, devices, controllers, trustsGateways } = stored;
+    return { standing, moveId, devices, controllers, trustsGateways };
+  }
+
+  async gatewayDevices(input: In<'gatewayDevices'>): Promise<Out<'gatewayDevices'>> {
+    return this.bus.call(moving.countGatewayDevices, input, once);
   }
 
   async step(input: In<'step'>): Promise<Out<'step'>> {

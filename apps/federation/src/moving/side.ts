@@ -44,7 +44,15 @@ export const sideContracts = {
       moveId: z.uuid().optional(),
       devices: z.int(),
       controllers: z.int(),
+      /** Whether the home's broker here takes, or would take, certificates that the home's gateway has issued. */
+      trustsGateways: z.boolean(),
     }),
+  }),
+  /** How many of the home's devices have a certificate of its gateway. */
+  gatewayDevices: linkContract({
+    verb: 'count-gateway-devices',
+    input: z.object({ homeId: identifier }),
+    output: moving.countGatewayDevices.output,
   }),
   /** Takes a step with everything that the platform has of the home. */
   step: linkContract({

@@ -10,6 +10,8 @@ export interface HomeBroker {
   readonly name: string;
   /** Its access; the caller's to close. */
   readonly admin: BrokerAdmin;
+  /** Whether devices with certificates of a gateway's CA can come to it. */
+  readonly trustsGateways: boolean;
   /** What a new controller is told to connect to: `mqtts://…`. */
   readonly controllerUrl: string;
   /** The same for web apps: `wss://…`. */
@@ -73,6 +75,12 @@ export class HomeBrokers implements OnApplicationBootstrap, BeforeApplicationShu
   /** @throws Mqtt2goError `unknown_home` */
   async of(homeId: string): Promise<HomeBroker> {
     return (await this.shardOf(homeId)).broker;
+  }
+
+  /** Whether a home's devices with certificates of a gateway can come to its broker, or to any if it is on none. */
+  trustsGateways(broker: string | undefined): boolean {
+    const eligible = this.shards.filter(({ broker: { name } }) => broker === undefined || name === broker);
+    return eligible.some(({ broker: { trustsGateways } }) => trustsGateways);
   }
 
   /**

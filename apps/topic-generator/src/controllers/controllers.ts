@@ -124,7 +124,7 @@ export class Controllers {
     await this.dataSource.transaction(async (manager) => {
       // A bridge is no part of the home: it reaches the home that is elsewhere.
       if (role !== 'bridge') await this.homes.requireChangeable(manager, homeId);
-      await this.homes.ensureGateway(manager, homeId, gatewayId);
+      await this.homes.ensureGateway(manager, homeId, gatewayId, role === 'bridge');
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (
          INSERT INTO topic_generator.controller AS c

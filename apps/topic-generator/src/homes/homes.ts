@@ -19,6 +19,8 @@ export interface HomesOptions {
   readonly brokers: readonly string[];
   /** Those of {@link brokers} that can be reached: a new home is not placed on another while there is one. */
   readonly reachable: () => readonly string[];
+  /** Those of {@link brokers} that a home is placed on whose gateway has issued certificates, if there are any. */
+  readonly trustGateways: readonly string[];
 }
 
 /** The homes and their gateways, and which home broker each home is on. */
@@ -104,15 +106,18 @@ export class Homes {
     if (home !== undefined) requireChangeable(home.standing);
   }
 
-  /** Makes a home unless it is there, on the broker with the fewest. */
-  async ensureHome(manager: EntityManager, homeId: string): Promise<void> {
+  /**
+   * Makes a home unless it is there, on the broker with the fewest.
+   * @param hasGateway whether it has a gateway of its own, whose certificates its broker should trust
+   */
+  async ensureHome(manager: EntityManager, homeId: string, hasGateway: boolean): Promise<void> {
     const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
-    if (there.length === 0) await this.place(manager, homeId);
+    if (there.length === 0) await this.place(manager, homeId, hasGateway);
   }
 
-  /** Makes home and gateway unless they are there; a new home is placed on the broker with the fewest. */
-  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string): Promise<void> {
-    await this.ensureHome(manager, homeId);
+  /** Makes home and gateway unless they are there; a new home is placed as by {@link ensureHome}. */
+  async ensureGateway(manager: EntityManager, homeId: string, gatewayId: string, hasGateway = false): Promise<void> {
+    await this.ensureHome(manager, homeId, hasGateway);
     const actor = callerActor(currentCaller(), 'operator');
     await manager.query(
       `WITH made AS (
@@ -138,9 +143,11 @@ export class Homes {
   }
 
   /** Whoever has the lock sees the homes that were placed before; it ends with the transaction. */
-  private async place(manager: EntityManager, homeId: string): Promise<void> {
-    const reachable = this.options.reachable();
-    const brokers = reachable.length > 0 ? reachable : this.options.brokers;
+  private async place(manager: EntityManager, homeId: string, hasGateway: boolean): Promise<void> {
+    const { brokers: all, trustGateways } = this.options;
+    const eligible = hasGateway && trustGateways.length > 0 ? trustGateways : all;
+    const reachable = this.options.reachable().filter((name) => eligible.includes(name));
+    const brokers = reachable.length > 0 ? reachable : eligible;
     await manager.query('SELECT pg_advisory_xact_lock($1)', [placementLock]);
     await manager.query(
       `WITH made AS (

@@ -97,7 +97,7 @@ export class HomeMoves {
         [homeId],
       );
     } else if (current === undefined) {
-      await this.homes.ensureHome(manager, homeId);
+      await this.homes.ensureHome(manager, homeId, true);
     }
     const { standing, movedTo } = change.to;
     await manager.query(

@@ -2,6 +2,7 @@ import { Answers, moving } from '@mqtt2go/messaging';
 import { Controller } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { z } from 'zod';
+import { HomeBrokers } from '../access/home-brokers.js';
 import { HomeMoves } from './home-moves.js';
 import { HomePages } from './home-pages.js';
 
@@ -22,6 +23,7 @@ export class MovingController {
     private readonly dataSource: DataSource,
     private readonly moves: HomeMoves,
     private readonly pages: HomePages,
+    private readonly brokers: HomeBrokers,
   ) {}
 
   @Answers(moving.getHomeStanding)
@@ -37,10 +39,10 @@ export class MovingController {
        FROM topic_generator.home WHERE home_id = $1`,
       [homeId],
     );
-    if (current === undefined || row === undefined) return { gateways: [], devices: 0, controllers: 0 };
-    const { broker, ...counts } = row;
-    const { standing, moveId, movedTo } = current;
-    return { standing, moveId, movedTo, broker: broker ?? undefined, ...counts };
+    const broker = row?.broker ?? undefined;
+    const trustsGateways = this.brokers.trustsGateways(broker);
+    if (current === undefined || row === undefined) return { trustsGateways, gateways: [], devices: 0, controllers: 0 };
+    return { ...current, ...row, broker, trustsGateways };
   }
 
   @Answers(moving.moveHomeAccess)

@@ -54,7 +54,9 @@ export class TopicGeneratorStand {
       clock: new FakeClock(),
       databaseUrl: this.database.url,
       busLink: this.broker.link('topic-generator'),
-      homeBrokers: [{ name: 'home-0', admin: this.admin, controllerUrl: 'mqtts://home.example:8883' }],
+      homeBrokers: [
+        { name: 'home-0', admin: this.admin, trustsGateways: true, controllerUrl: 'mqtts://home.example:8883' },
+      ],
       encryptionKey: this.encryptionKey,
       ...changes,
     });

@@ -48,6 +48,8 @@ export const getHomeStanding = contract({
     movedTo: brokerAddress.optional(),
     /** The name of the home broker that it is placed on. */
     broker: z.string().optional(),
+    /** Whether devices with certificates of a gateway's CA can come to that broker; of a home without one, to any. */
+    trustsGateways: z.boolean(),
     gateways: z.array(identifier),
     devices: z.int(),
     controllers: z.int(),
@@ -284,6 +286,15 @@ export const importCertificates = contract({
   callers,
   input: z.object({ homeId: identifier, records: z.array(homeCertificate).max(500) }),
   output: z.object({}),
+});
+
+/** How many devices have a certificate that is not revoked from the CA of a gateway of the home. */
+export const countGatewayDevices = contract({
+  service: 'certificate-authority',
+  verb: 'count-gateway-devices',
+  callers,
+  input: z.object({ homeId: identifier }),
+  output: z.object({ devices: z.int() }),
 });
 
 /**

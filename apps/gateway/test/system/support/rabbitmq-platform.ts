@@ -118,7 +118,13 @@ export class RabbitMqPlatform {
           busLink: link(bus, 'topic-generator'),
           encryptionKey,
           homeBrokers: [
-            { ...homeBroker, admin, controllerUrl: `mqtts://${host}:${home}`, controllerWebSocketUrl: undefined },
+            {
+              ...homeBroker,
+              admin,
+              trustsGateways: true,
+              controllerUrl: `mqtts://${host}:${home}`,
+              controllerWebSocketUrl: undefined,
+            },
           ],
         }),
       () =>
