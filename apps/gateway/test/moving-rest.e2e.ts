@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { discovery, provisioning } from '@mqtt2go/messaging';
 import { askRest, type RestAnswer, type TestIdentity, waitFor } from '@mqtt2go/testing';
 import pg from 'pg';
@@ -31,7 +33,11 @@ describe('a home is moved by REST on its gateway', () => {
 
   beforeAll(async () => {
     stand = await FederationStand.create();
-    gateway = await stand.gateway(await stand.invite(home.homeId, home.gatewayId), { MQTT2GO_BRIDGE: 'off' });
+    gateway = await stand.gateway(await stand.invite(home.homeId, home.gatewayId), {
+      MQTT2GO_BIND: '0.0.0.0',
+      MQTT2GO_MDNS: 'off',
+      MQTT2GO_BRIDGE: 'off',
+    });
     await gateway.start();
     ca = await gateway.read('ca.crt');
     operator = await serviceOf(gateway, 'operator');
@@ -178,6 +184,17 @@ describe('a home is moved by REST on its gateway', () => {
     );
     await client.end();
     expect(rows).toEqual([{ actor_kind: 'operator', actor_id: 'operator' }]);
+  });
+
+  it('from this machine only, though devices come from everywhere', async () => {
+    const { home: devices, management = 0 } = gateway.file.ports;
+    const reach = async (port: number): Promise<void> => {
+      const socket = connect(port, '127.0.0.2');
+      await once(socket, 'connect');
+      socket.destroy();
+    };
+    await expect(reach(devices)).resolves.toBeUndefined();
+    await expect(reach(management)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
   it('by REST in no cloud', () => {
