@@ -70,6 +70,8 @@ describe('a home that moves', () => {
     const atCloud = await arrive(pair.cloud, lamp);
     expect(await pair.ended()).toMatchObject({ state: 'moved', to: 'remote', devices: 2 });
     expect(atCloud.topics).toStrictEqual(lamp.joined.topics);
+    // The Discovery server tells only those that have not come.
+    expect(await relocated(pair)).toStrictEqual([plug.minted.deviceId]);
 
     // The other one was off all the while; the old broker tells it, and nothing else.
     const late = await pair.gateway.connectHome({ ...plug.joined.data, deviceId: plug.minted.deviceId });
@@ -456,6 +458,14 @@ async function arrive(world: World, { minted, joined }: Device): Promise<{ wire:
   const topics = json.value as string[];
   for (const topic of topics) await wire.subscribe(topic);
   return { wire, topics };
+}
+
+/** The devices that the Discovery server would tell where their home is. */
+async function relocated({ cloud, homeId }: GatewayPair): Promise<string[]> {
+  return inDatabase(cloud, async (client) => {
+    const query = 'SELECT device_id FROM discovery.relocation WHERE home_id = $1 ORDER BY 1';
+    return (await client.query<{ device_id: string }>(query, [homeId])).rows.map(({ device_id }) => device_id);
+  });
 }
 
 /** What a platform has of the home, byte for byte, without what belongs to the platform itself. */

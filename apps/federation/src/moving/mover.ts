@@ -6,7 +6,17 @@ import { Clock } from '@mqtt2go/ports';
 import { type ErrorCode, type MoveStateName, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { admit, awaitedOf, checkBothSides, copy, freeze, handOver, relocate, type Sides } from './move-steps.js';
+import {
+  admit,
+  awaitedOf,
+  checkBothSides,
+  copy,
+  forgetRelocations,
+  freeze,
+  handOver,
+  relocate,
+  type Sides,
+} from './move-steps.js';
 import { type Move, MovesRepository, type Progress } from './moves-repository.js';
 import type { Side } from './side.js';
 
@@ -219,7 +229,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     const { homeId, moveId } = move;
     const { source, target } = sides;
     const step = { homeId, moveId };
-    await relocate(move, sides, this.clock.now());
+    const relocated = await relocate(move, sides, this.clock.now());
     await source.redirect({ ...step, deviceIds: [] });
     const toldAtMs = new Map<string, number[]>();
     const untilMs = move.changedAt.getTime() + this.times.tellingMs;
@@ -241,6 +251,12 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     }
     await source.step({ ...step, step: 'release' });
     await this.passOn(move, sides, taken);
+    const away = new Set(awaited);
+    await forgetRelocations(
+      move,
+      sides,
+      relocated.filter((deviceId) => !away.has(deviceId)),
+    );
     return awaited.length;
   }
 

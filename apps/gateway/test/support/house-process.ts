@@ -29,10 +29,13 @@ export class HouseProcess {
     return new HouseProcess(folder, env);
   }
 
-  /** Resolves when it is ready. */
-  async start(): Promise<PlatformFile> {
+  /**
+   * Resolves when it is ready.
+   * @param stopAt the state of a move in which it kills itself
+   */
+  async start(stopAt?: string): Promise<PlatformFile> {
     const child = spawn(process.execPath, [join(this.folder, 'house.mjs')], {
-      env: { PATH: process.env.PATH, ...this.env },
+      env: { PATH: process.env.PATH, ...this.env, ...(stopAt !== undefined && { STOP_AT: stopAt }) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.child = child;
@@ -42,6 +45,13 @@ export class HouseProcess {
       if (file.success) return file.data;
     }
     throw new Error('the gateway ended before it was ready');
+  }
+
+  /** Resolves with the signal that it was killed by, once it has ended. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const { child } = this;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    return child?.signalCode ?? null;
   }
 
   /** As a power cut does. */
