@@ -8,7 +8,7 @@ import { type PlatformFile, readPlatformFile } from '@mqtt2go/config';
 export const dist = dirname(process.argv[1] ?? '');
 
 const freePorts = Object.fromEntries(
-  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION'].map((name) => [
+  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION', 'MANAGEMENT'].map((name) => [
     `MQTT2GO_${name}_PORT`,
     '0',
   ]),

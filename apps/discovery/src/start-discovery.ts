@@ -1,27 +1,11 @@
 import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
-import { refuseUntrustedClients } from '@mqtt2go/pki';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
-import {
-  createRegistry,
-  earlyProblems,
-  type HttpOptions,
-  ProblemFilter,
-  type ServiceHandle,
-  startNestService,
-} from '@mqtt2go/runtime';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createRegistry, type RestListener, type ServiceHandle, serviceRest, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
-import { ActivationMetrics } from './claiming/activation-metrics.js';
 import { ActivationTraffic } from './claiming/activation-traffic.js';
 import { DiscoveryModule } from './discovery.module.js';
-import { openApiDocument } from './rest/openapi.js';
-import { requestValidation } from './rest/request-validation.js';
-import { methodsOf, openApiPath } from './rest/served-paths.js';
-
-const bodyLimitBytes = 65_536;
-/** From the first byte of a request to the last. */
-const requestTimeoutMs = 10_000;
+import { discoveryApi } from './rest/discovery-api.js';
 
 export interface DiscoveryDeps {
   readonly log: Logger;
@@ -52,18 +36,6 @@ export interface DiscoveryDeps {
   readonly sweepIntervalMs?: number;
 }
 
-export interface RestListener {
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-  /** PEM: the services' CA, whose certificates callers come with. */
-  readonly ca: string;
-  /** PEM: certificate and chain of the Discovery server. */
-  readonly cert: string;
-  /** PEM. */
-  readonly key: string;
-}
-
 export interface DiscoveryHandle extends ServiceHandle {
   /** The bound port of the REST side, if there is one. */
   readonly restPort: number | undefined;
@@ -86,44 +58,9 @@ export async function startDiscovery(deps: DiscoveryDeps): Promise<DiscoveryHand
       const traffic = app.get(ActivationTraffic);
       return [{ name: 'activation broker', check: () => traffic.checkHealth() }];
     },
-    ...(rest && { http: restOptions(rest, clock, log) }),
+    ...(rest && {
+      http: serviceRest(rest, discoveryApi, { now: () => clock.now(), log: log.child({ service: 'discovery' }) }),
+    }),
   });
   return { ...service, restPort: service.httpPort };
-}
-
-function restOptions({ host, port, ca, cert, key }: RestListener, clock: Clock, log: Logger): HttpOptions {
-  return {
-    host,
-    port,
-    bodyLimitBytes,
-    https: {
-      ca,
-      cert,
-      key,
-      requestCert: true,
-      // By refuseUntrustedClients, which does not go by the system's clock.
-      rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
-      requestTimeout: requestTimeoutMs,
-    },
-    errors: earlyProblems,
-    configure: (app) => {
-      refuseUntrustedClients(app.getHttpServer(), () => ({ trustAnchors: [ca], nowMs: clock.now() }));
-      configureRest(app, log.child({ service: 'discovery' }));
-    },
-  };
-}
-
-function configureRest(app: NestFastifyApplication, log: Logger): void {
-  const metrics = app.get(ActivationMetrics);
-  app.useGlobalPipes(requestValidation());
-  app.useGlobalFilters(new ProblemFilter(log, (error) => metrics.refused(error.code), methodsOf));
-  let document: object | undefined;
-  app
-    .getHttpAdapter()
-    .getInstance()
-    .get(openApiPath, () => {
-      document ??= openApiDocument(app);
-      return document;
-    });
 }

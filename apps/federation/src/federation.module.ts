@@ -32,6 +32,7 @@ import { MovesRepository } from './moving/moves-repository.js';
 import { MovingController } from './moving/moving.controller.js';
 import { OwnSide } from './moving/own-side.js';
 import { Relay, RelaySettings } from './moving/relay.js';
+import { HomeMovesController } from './rest/home-moves.controller.js';
 import { schema } from './schema.js';
 import type { CloudSide, FederationDeps, GatewaySide } from './start-federation.js';
 
@@ -41,7 +42,7 @@ type Part = Pick<DynamicModule, 'controllers' | 'providers'>;
 export class FederationModule {
   static forRoot(deps: FederationDeps, registry: Registry): DynamicModule {
     const serviceLog = deps.log.child({ service: 'federation' });
-    const { clock, log, databaseUrl, poolSize, busLink, encryptionKey, cloud, gateway } = deps;
+    const { clock, log, databaseUrl, poolSize, busLink, encryptionKey, cloud, gateway, rest } = deps;
     let bridge: BridgeKeeper | undefined;
     measureBridge(registry, () => bridge?.state());
     const parts = [
@@ -66,7 +67,11 @@ export class FederationModule {
         BusModule.forRoot({ link: busLink, service: 'federation' }),
         AuditModule.forRoot({ schema, log, registry, encryptionKey }),
       ],
-      controllers: [MovingController, ...parts.flatMap(({ controllers = [] }) => controllers)],
+      controllers: [
+        MovingController,
+        ...(rest === undefined ? [] : [HomeMovesController]),
+        ...parts.flatMap(({ controllers = [] }) => controllers),
+      ],
       providers: [
         { provide: Clock, useValue: clock },
         { provide: RelaySettings, useValue: new RelaySettings(deps.homeBrokers ?? [], log) },

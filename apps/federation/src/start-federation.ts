@@ -1,3 +1,4 @@
+import { Server as HttpsServer } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
@@ -9,7 +10,9 @@ import {
   ProblemFilter,
   problemContentType,
   problemOf,
+  type RestListener,
   type ServiceHandle,
+  serviceRest,
   startNestService,
 } from '@mqtt2go/runtime';
 import type { MoveStateName } from '@mqtt2go/protocol';
@@ -19,6 +22,7 @@ import { FederationModule } from './federation.module.js';
 import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
 import type { MoverTimes } from './moving/mover.js';
 import type { RelayBroker } from './moving/relay.js';
+import { gatewayApi } from './rest/gateway-api.js';
 
 /** From the first byte of a request to the last. */
 const requestTimeoutMs = 30_000;
@@ -43,6 +47,8 @@ export interface FederationDeps {
   readonly cloud?: CloudSide | undefined;
   /** On a gateway that is enrolled at a cloud. */
   readonly gateway?: GatewaySide | undefined;
+  /** The operator's REST side; not together with `cloud`, whose door takes its place. */
+  readonly rest?: RestListener | undefined;
 }
 
 export interface CloudSide {
@@ -92,8 +98,10 @@ export interface GatewaySide {
 }
 
 export interface FederationHandle extends ServiceHandle {
-  /** The bound port of the gateways' door; undefined on a gateway. */
-  readonly doorPort: number | undefined;
+  /** The bound port of the gateways' door, or of the REST side of a gateway; undefined with neither. */
+  readonly httpPort: number | undefined;
+  /** Shows a renewed certificate at that port from now on; who is connected stays. */
+  setIdentity(identity: { readonly cert: string; readonly key: string }): void;
 }
 
 /**
@@ -101,7 +109,8 @@ export interface FederationHandle extends ServiceHandle {
  * @throws Mqtt2goError `port_in_use`; `unavailable` without the database
  */
 export async function startFederation(deps: FederationDeps): Promise<FederationHandle> {
-  const { log, busLink, sharedBus = false, cloud } = deps;
+  const { log, busLink, sharedBus = false } = deps;
+  const http = httpOptions(deps);
   const registry = createRegistry('federation');
   const service = await startNestService({
     name: 'federation',
@@ -109,9 +118,21 @@ export async function startFederation(deps: FederationDeps): Promise<FederationH
     log,
     registry,
     strategies: [new BusServer({ link: busLink, service: 'federation', shared: sharedBus })],
-    ...(cloud === undefined ? {} : { http: doorOptions(cloud, log.child({ service: 'federation' })) }),
+    ...(http && { http }),
   });
-  return { ...service, doorPort: service.httpPort };
+  return {
+    ...service,
+    setIdentity({ cert, key }) {
+      const server: unknown = service.app.getHttpServer();
+      if (server instanceof HttpsServer) server.setSecureContext({ ...http?.https, cert, key });
+    },
+  };
+}
+
+function httpOptions({ cloud, rest, clock, log: processLog }: FederationDeps): HttpOptions | undefined {
+  const log = processLog.child({ service: 'federation' });
+  if (cloud !== undefined) return doorOptions(cloud, log);
+  return rest && serviceRest(rest, gatewayApi, { now: () => clock.now(), log });
 }
 
 function doorOptions({ host, port, ca, cert, key }: CloudSide, log: Logger): HttpOptions {

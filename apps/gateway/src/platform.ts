@@ -9,7 +9,7 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { enrolmentBy, type MoverTimes, startFederation } from '@mqtt2go/federation';
+import { enrolmentBy, type FederationHandle, type MoverTimes, startFederation } from '@mqtt2go/federation';
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
@@ -200,8 +200,9 @@ async function start(
     }),
   );
 
-  await run('federation', () =>
-    startFederation({
+  let federation: FederationHandle | undefined;
+  await run('federation', async () => {
+    federation = await startFederation({
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
@@ -222,10 +223,18 @@ async function start(
         identity: files.gateway,
         homeLink: config.bridge ? brokers.bridgeLink(files.gateway.homeId) : undefined,
       },
-    }),
-  );
+      rest: isGateway
+        ? { host: config.managementBind, port: ports.management, ca: files.servicesCa, ...files.servers.federation }
+        : undefined,
+    });
+    return federation;
+  });
 
-  renewal.start(async () => brokers.renew(await initialise()));
+  renewal.start(async () => {
+    const renewed = await initialise();
+    brokers.renew(renewed);
+    federation?.setIdentity(renewed.servers.federation);
+  });
   parts.push(renewal);
   await keeper.start();
   parts.push(keeper);
@@ -250,7 +259,8 @@ async function start(
       homeWss: ports.homeWss,
       activation: ports.activation,
       ...(profile.discovery ? { discovery: ports.discovery } : {}),
-      ...(!isGateway ? { federation: ports.federation } : {}),
+      ...(isGateway ? {} : { federation: ports.federation }),
+      ...(isGateway && config.services.includes('federation') ? { management: ports.management } : {}),
       bus: ports.bus,
       health: ports.health,
     },

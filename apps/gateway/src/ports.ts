@@ -51,7 +51,7 @@ async function tryPort({ host, port, what, variable }: PlannedPort): Promise<num
 
 /** The ports that a gateway with this configuration opens. */
 function plannedPorts(config: PlatformConfig): PlannedPort[] {
-  const { bind, ports, services, profile } = config;
+  const { bind, managementBind, ports, services, profile } = config;
   const loopback = '127.0.0.1';
   const planned: PlannedPort[] = [
     { name: 'home', what: 'home broker', variable: 'MQTT2GO_HOME_PORT', host: bind, port: ports.home },
@@ -81,13 +81,21 @@ function plannedPorts(config: PlatformConfig): PlannedPort[] {
       host: bind,
       port: ports.discovery,
     });
-  if (services.includes('federation') && config.profile.homeBroker === 'remote')
+  if (services.includes('federation') && profile.homeBroker === 'remote')
     planned.push({
       name: 'federation',
       what: 'gateways’ door',
       variable: 'MQTT2GO_FEDERATION_PORT',
       host: bind,
       port: ports.federation,
+    });
+  if (services.includes('federation') && profile.homeBroker === 'local')
+    planned.push({
+      name: 'management',
+      what: 'operator’s REST',
+      variable: 'MQTT2GO_MANAGEMENT_PORT',
+      host: managementBind,
+      port: ports.management,
     });
   if (services.length < runnableServices.length)
     planned.push(

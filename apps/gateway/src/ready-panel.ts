@@ -1,3 +1,4 @@
+import { runnableServices } from '@mqtt2go/config';
 import pc from 'picocolors';
 
 export interface PanelContent {
@@ -9,6 +10,7 @@ export interface PanelContent {
     readonly homeWss: number;
     readonly activation: number;
     readonly discovery?: number | undefined;
+    readonly management?: number | undefined;
     readonly health: number;
   };
   readonly bind: string;
@@ -17,6 +19,12 @@ export interface PanelContent {
   readonly database: string;
   readonly services: readonly string[];
   readonly failedPlugins: readonly string[];
+}
+
+const openToNetwork = 'MQTT2GO_BIND=0.0.0.0 MQTT2GO_PUBLIC_HOST=<name>';
+
+function servicesOf({ services }: PanelContent): string {
+  return services.length === runnableServices.length ? 'all' : services.join(', ');
 }
 
 /** What a person sees once everything is up: where things are, and what to try next. Colours only on a terminal. */
@@ -41,17 +49,20 @@ export function readyPanel(content: PanelContent, isTerminal: boolean): string {
           row('Activation broker', `mqtts://${host}:${ports.activation}`, 'new devices'),
           row('Discovery', `https://${host}:${ports.discovery}`, 'services only'),
         ]),
+    ...(ports.management === undefined
+      ? []
+      : [row('REST', `https://localhost:${ports.management}`, 'the operator only')]),
     row('Health, metrics', `http://127.0.0.1:${ports.health}`, '/health/ready'),
     row('Data folder', content.dataDir),
     row('Database', content.database),
-    ...(content.services.length > 0 ? [row('Services here', content.services.join(', '))] : []),
+    ...(content.services.length > 0 ? [row('Services here', servicesOf(content))] : []),
     ...content.failedPlugins.map((failure) => `  ${yellow('!')} ${failure}`),
     '',
     `  ${bold('Try next')}, in another terminal:`,
-    `    ${green('npx mqtt2go demo')}           ${dim('all 13 steps of adding a device, live')}`,
+    `    ${green('npx mqtt2go demo')}           ${dim(`${ports.discovery ? 'all 13' : 'the'} steps of adding a device, live`)}`,
     `    ${green('npx mqtt2go --help')}         ${dim('mint, add and run devices of your own')}`,
     ...(content.bind === '127.0.0.1'
-      ? ['', dim('  Only this machine can connect. For a network: MQTT2GO_BIND=0.0.0.0 MQTT2GO_PUBLIC_HOST=<name>')]
+      ? ['', dim('  Only this machine can connect. For a network:'), dim(`    ${openToNetwork}`)]
       : []),
     '',
     dim('  Ctrl-C stops everything; the data folder stays.'),

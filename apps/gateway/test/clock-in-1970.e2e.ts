@@ -21,6 +21,8 @@ const fakeTime = ['x86_64', 'aarch64']
   .map((arch) => `/usr/lib/${arch}-linux-gnu/faketime/libfaketimeMT.so.1`)
   .find((file) => existsSync(file));
 const dayMs = 86_400_000;
+/** When manufacturers have made their devices: before the programs were built, which is where the box's time begins. */
+const madeMs = Date.now() - 365 * dayMs;
 
 /** The gateway's and the command line's clock starts in 1970, and is set when the test says so; everybody else's is right. */
 describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () => {
@@ -70,7 +72,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
     folder = await mkdtemp(join(tmpdir(), 'mqtt2go-1970-'));
     dataDir = join(folder, 'data');
     ports = await freePorts('HOME HOME_WSS ACTIVATION DISCOVERY HEALTH BUS FEDERATION'.split(' '));
-    manufacturer = await createManufacturer('Acme');
+    manufacturer = await createManufacturer('Acme', madeMs);
     await setClock(new Date(0));
     await start();
     await bus.call(discovery.registerManufacturer, { name: 'Acme', certificate: manufacturer.certificate });
@@ -146,7 +148,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
 
   it('says so, is ready, and issues certificates that others find valid', async () => {
     expect(gateway.text).toContain("the system's clock is behind");
-    const minted = await mintDevice(bus, manufacturer, { deviceId: 'first' });
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'first', nowMs: madeMs });
     const store = storeOf(minted);
     await add('first', store, minted.code);
     const credentials = await store.credentials();
@@ -163,8 +165,8 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
   });
 
   it('still refuses certificates of others', async () => {
-    const stranger = await createManufacturer('Nobody');
-    const minted = await mintDevice(bus, stranger, { deviceId: 'strange' });
+    const stranger = await createManufacturer('Nobody', madeMs);
+    const minted = await mintDevice(bus, stranger, { deviceId: 'strange', nowMs: madeMs });
     const device = new Device(storeOf(minted), { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
     living.push({ close: () => device.stop() });
     const trouble = new Promise<string>((resolve) => {
@@ -177,7 +179,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
   });
 
   it('leaves a device that waits its time when the clock is set three months ahead meanwhile', async () => {
-    const minted = await mintDevice(bus, manufacturer, { deviceId: 'waiting' });
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'waiting', nowMs: madeMs });
     const later = Date.now() + 90 * dayMs;
     await add('waiting', storeOf(minted), minted.code, async () => {
       await setClock(new Date(later));
@@ -202,7 +204,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
     expect(String(time)).toBeDefined();
     const { lastKnown } = JSON.parse(await readFile(join(dataDir, 'clock.json'), 'utf8'));
     expect(Date.parse(lastKnown)).toBeGreaterThan(Date.now() + 89 * dayMs);
-    const minted = await mintDevice(bus, manufacturer, { deviceId: 'later' });
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'later', nowMs: madeMs });
     const store = storeOf(minted);
     await add('later', store, minted.code);
   });
@@ -216,7 +218,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
       socket.destroy();
       return certificate;
     };
-    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
+    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS', 'FEDERATION'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
     const before = await Promise.all(doors.map(shown));
     const later = Date.now() + 500 * dayMs;
     await setClock(new Date(later));

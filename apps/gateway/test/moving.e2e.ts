@@ -266,6 +266,40 @@ describe('a home that moves', () => {
     expect(await pair.ended()).toMatchObject({ state: 'moved' });
   });
 
+  it('loses no command to a device that speaks on its topics before it has subscribed to them', async () => {
+    const [lamp] = await setUp({}, 1);
+    if (lamp === undefined) throw new Error('no device');
+    const { minted, joined } = lamp;
+    const topic = joined.topics[0] ?? '';
+    const own = `${minted.deviceId}/topics`;
+    await pair.move('remote');
+    await joined.wire.hear(report('mqtt_credentials'));
+    await joined.wire.close();
+    const there = await pair.cloud.connectApp(app);
+    await there.subscribe(topic);
+    await there.publish(topic, command('set', 1));
+
+    const device = await pair.cloud.connectHome({ ...joined.data, deviceId: minted.deviceId });
+    await device.subscribe(own);
+    await device.publish(own, getDeviceTopics());
+    await device.hear(report('topics'));
+    for (let value = 0; value < 20; value += 1) {
+      await device.publish(topic, { type: 'report', timestamp: 1, report_type: 'status', report_name: 'set', value });
+      await there.hear(({ json }) => json.type === 'report' && json.value === value);
+    }
+    await there.publish(topic, command('set', 2));
+    await device.subscribe(topic);
+    // It hears this at once, and all of them again in their order.
+    await there.publish(topic, command('set', 3));
+    const values = (): unknown[] =>
+      device.heard
+        .filter(({ json }) => json.type === 'command' && json.command_type === 'set')
+        .map(({ json }) => json.value);
+    await waitFor(() => values().length >= 4, 'all commands');
+    expect(values()).toStrictEqual([3, 1, 2, 3]);
+    expect(await pair.ended()).toMatchObject({ state: 'moved' });
+  });
+
   it('is found by a device that was off, over the Discovery server, when its gateway is gone', async () => {
     const [lamp] = await setUp({}, 1);
     if (lamp === undefined) throw new Error('no device');

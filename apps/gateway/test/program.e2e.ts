@@ -74,7 +74,7 @@ describe('the gateway as a program', () => {
         `http://127.0.0.1:${HEALTH}`,
         dataDir,
         'embedded PostgreSQL',
-        'certificate-authority, topic-generator, discovery, provisioning, federation',
+        'Services here     all',
         'npx mqtt2go demo',
         'npx mqtt2go --help',
       ]) {
@@ -106,6 +106,7 @@ describe('the gateway as a program', () => {
       const panel = program.out.join('\n');
       expect(panel).toContain('local-gateway');
       expect(panel).toContain(`mqtts://localhost:${ports.MQTT2GO_HOME_PORT}`);
+      expect(panel).toContain(`https://localhost:${ports.MQTT2GO_MANAGEMENT_PORT}`);
       for (const gone of [ports.MQTT2GO_ACTIVATION_PORT, ports.MQTT2GO_DISCOVERY_PORT]) {
         expect(panel).not.toContain(`:${gone}`);
         await expect(fetch(`https://localhost:${gone}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });

@@ -50,6 +50,7 @@ describe('loadConfig', () => {
         homeServices: 8887,
         activationServices: 8888,
         federation: 8890,
+        management: 8891,
       },
       encryptionKey: undefined,
       plugins: ['revision-1'],
@@ -58,6 +59,7 @@ describe('loadConfig', () => {
       memory: 'large',
       invitation: undefined,
       bridge: true,
+      managementBind: '127.0.0.1',
       mdns: { isOn: true, interfaces: undefined },
     });
   });
@@ -121,6 +123,11 @@ describe('loadConfig', () => {
       { MQTT2GO_BIND: 'everywhere' },
       "MQTT2GO_BIND is 'everywhere'; it takes an IP address to listen on, such as 127.0.0.1 or 0.0.0.0",
     ],
+    [
+      { MQTT2GO_MANAGEMENT_BIND: 'eth0' },
+      "MQTT2GO_MANAGEMENT_BIND is 'eth0'; it takes an IP address to listen on, such as 127.0.0.1 or 0.0.0.0",
+    ],
+    [{ MQTT2GO_MANAGEMENT_PORT: '-1' }, "MQTT2GO_MANAGEMENT_PORT is '-1'; it takes a port number from 0 to 65535"],
     [
       { MQTT2GO_PUBLIC_HOST: 'https://x' },
       "MQTT2GO_PUBLIC_HOST is 'https://x'; it takes a host name or IP address, without scheme and port",

@@ -55,6 +55,8 @@ export interface PortConfig {
   readonly activationServices: number;
   /** The gateways' door. */
   readonly federation: number;
+  /** The operator's REST side of a gateway in the house. */
+  readonly management: number;
 }
 
 /** What the gateway process reads. */
@@ -69,6 +71,8 @@ export interface PlatformConfig extends CommonConfig {
   readonly invitation: string | undefined;
   /** Whether an enrolled gateway's home is reached through the cloud's broker, too. */
   readonly bridge: boolean;
+  /** The address that the operator's REST side of a gateway in the house is served on. */
+  readonly managementBind: string;
   /** How the local gateway is told in the house's network. */
   readonly mdns: MdnsConfig;
 }
@@ -116,6 +120,7 @@ const commonSettings = {
   MQTT2GO_HOME_SERVICES_PORT: port(8887),
   MQTT2GO_ACTIVATION_SERVICES_PORT: port(8888),
   MQTT2GO_FEDERATION_PORT: port(8890),
+  MQTT2GO_MANAGEMENT_PORT: port(8891),
   ...encryptionKeySettings,
   MQTT2GO_PLUGINS: list('names of plugins, separated by commas').optional(),
   MQTT2GO_LOG_LEVEL: z
@@ -137,6 +142,7 @@ const gatewaySettings = {
   DATABASE_URL: databaseUrl.optional(),
   MQTT2GO_NETWORK_METHOD: z.enum(['wps', 'guest', 'manual']).optional().describe("'wps', 'guest' or 'manual'"),
   MQTT2GO_INVITATION: text('the path of the file that mqtt2go gateway invite wrote').optional(),
+  MQTT2GO_MANAGEMENT_BIND: listenAddress.describe(listenExpectation),
   MQTT2GO_BRIDGE: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_MDNS: z.enum(['on', 'off']).default('on').describe("'on' or 'off'"),
   MQTT2GO_MDNS_INTERFACES: list(interfaceExpectation)
@@ -183,6 +189,7 @@ export function loadConfig(env: Environment): PlatformConfig {
     memory: settings.MQTT2GO_MEMORY ?? (shared.profile.homeBroker === 'local' ? 'small' : 'large'),
     invitation: settings.MQTT2GO_INVITATION === undefined ? undefined : resolve(settings.MQTT2GO_INVITATION),
     bridge: settings.MQTT2GO_BRIDGE === 'on',
+    managementBind: settings.MQTT2GO_MANAGEMENT_BIND,
     mdns: { isOn: settings.MQTT2GO_MDNS === 'on', interfaces: settings.MQTT2GO_MDNS_INTERFACES },
   });
 }
@@ -262,6 +269,7 @@ function common(settings: z.output<z.ZodObject<typeof commonSettings>> & { DATAB
       homeServices: settings.MQTT2GO_HOME_SERVICES_PORT,
       activationServices: settings.MQTT2GO_ACTIVATION_SERVICES_PORT,
       federation: settings.MQTT2GO_FEDERATION_PORT,
+      management: settings.MQTT2GO_MANAGEMENT_PORT,
     },
     encryptionKey: readEncryptionKey(settings),
     plugins: settings.MQTT2GO_PLUGINS ?? ['revision-1'],

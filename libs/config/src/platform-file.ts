@@ -26,6 +26,8 @@ export const platformFile = z.object({
     discovery: port.optional(),
     /** The gateways' door, HTTPS; in the cloud. */
     federation: port.optional(),
+    /** The operator's REST side, HTTPS; of a gateway in the house. */
+    management: port.optional(),
     /** The service bus: MQTT over mutual TLS, loopback. */
     bus: port,
     /** Plain HTTP, loopback: health and metrics. */

@@ -1,8 +1,12 @@
 export { AuditModule, type AuditModuleOptions } from './audit.module.js';
 export { checkHealth, type HealthCheck } from './health.js';
 export { earlyProblems } from './http/early-problems.js';
+export { OnlyService } from './http/only-service.guard.js';
+export { problemResponse } from './http/openapi.js';
 export { problemContentType, problemOf } from './http/problem.js';
 export { ProblemFilter } from './http/problem-filter.js';
+export { type RestApi, type RestListener, serviceRest } from './http/service-rest.js';
+export { Traceparent } from './http/traceparent.js';
 export { createLogger } from './logger.js';
 export { type MeasuredBroker, measureAccess } from './metrics/access-metrics.js';
 export { createRegistry } from './metrics/metrics.js';

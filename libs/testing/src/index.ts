@@ -4,6 +4,7 @@ export * from './database-cluster.js';
 export * from './loggers.js';
 export * from './mqtt/plain-client.js';
 export * from './network/house-network.js';
+export * from './rest-client.js';
 export * from './statements.js';
 export * from './test-broker.js';
 export * from './test-certificates.js';

@@ -21,6 +21,7 @@ const portVariables = [
   'HOME_SERVICES',
   'ACTIVATION_SERVICES',
   'FEDERATION',
+  'MANAGEMENT',
 ];
 
 /** A platform of its own, in a temporary data folder on free ports, that goes when it is not needed any more. */

@@ -68,11 +68,11 @@ describe('gateway revoke', () => {
       { pattern: 'mqtt2go/federation/revoke-gateway', body: { homeId: 'home-1', gatewayId: 'gw-1' } },
     ]);
     bus.answers.set('mqtt2go/federation/revoke-gateway', () => {
-      throw new Mqtt2goError('not_enrolled', 'No such gateway was invited.');
+      throw new Mqtt2goError('unknown_gateway', 'No such gateway was invited.');
     });
     expect(await run('revoke', ...place)).toMatchObject({
       code: 1,
-      err: 'mqtt2go: not_enrolled: No such gateway was invited.\n',
+      err: 'mqtt2go: unknown_gateway: No such gateway was invited. mqtt2go gateway list names those there are.\n',
     });
   });
 });

@@ -40,6 +40,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   certificate_not_accepted: 'Add the device again; if it stays like this, the platform is not the one that minted it.',
   device_type_unknown: 'Say what it is with --device-type.',
   wifi_not_set: 'Tell the gateway with mqtt2go wifi set.',
+  unknown_gateway: 'mqtt2go gateway list names those there are.',
   not_enrolled: 'Enrol the gateway at a cloud first: mqtt2go gateway invite, in the cloud.',
   home_is_moving: 'See how it goes: mqtt2go home status, on the gateway.',
   forbidden: 'Are these the credentials for this home and platform?',

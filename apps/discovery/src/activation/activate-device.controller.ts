@@ -8,19 +8,17 @@ import {
   withdrawActivationParams,
   withdrawActivationQuery,
 } from '@mqtt2go/protocol';
+import { OnlyService, problemResponse, Traceparent } from '@mqtt2go/runtime';
 import { Body, Controller, Delete, HttpCode, HttpStatus, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
-import { problemResponse } from '../rest/openapi.js';
-import { ProvisioningOnly } from '../rest/provisioning-only.guard.js';
-import { Traceparent } from '../rest/traceparent.js';
 import { announcementOf } from './announcement.js';
 import { WaitingActivations } from './waiting-activations.js';
 
 /** Step 2: the platform tells of a device that will come, and takes it back. */
 @Controller(activateDevicePath)
-@UseGuards(ProvisioningOnly)
+@UseGuards(new OnlyService('provisioning'))
 export class ActivateDeviceController {
   constructor(private readonly waiting: WaitingActivations) {}
 

@@ -1,6 +1,6 @@
+import type { RestAnswer } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DiscoveryStand } from '../testing/discovery-stand.js';
-import type { RestAnswer, RestRequest } from '../testing/rest-client.js';
+import { type Asked, DiscoveryStand } from '../testing/discovery-stand.js';
 
 describe('what the Discovery server refuses', () => {
   let stand: DiscoveryStand;
@@ -17,7 +17,7 @@ describe('what the Discovery server refuses', () => {
   };
 
   describe('callers', () => {
-    const post = (): RestRequest => ({ body: stand.announcement() });
+    const post = (): Asked => ({ body: stand.announcement() });
 
     it('closes the door to a caller without a certificate', async () => {
       await expect(stand.askWithoutCertificate(post())).rejects.toThrow();

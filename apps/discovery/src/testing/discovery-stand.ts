@@ -4,8 +4,12 @@ import { createEncryptionKey } from '@mqtt2go/pki';
 import { RevisionRegistry } from '@mqtt2go/plugin-api';
 import { FakeBrokerAdmin, FakeClock } from '@mqtt2go/ports';
 import { Revision1Wire } from '@mqtt2go/revision-1';
+import { activateDevicePath } from '@mqtt2go/protocol';
 import {
+  askRest,
   createTestDatabase,
+  type RestAnswer,
+  type RestRequest,
   silentLogger,
   startTestBroker,
   type TestBroker,
@@ -14,7 +18,9 @@ import {
 } from '@mqtt2go/testing';
 import { type DiscoveryDeps, type DiscoveryHandle, startDiscovery } from '../start-discovery.js';
 import { type Identity, TestIdentities } from './identities.js';
-import { askRest, type RestAnswer, type RestRequest } from './rest-client.js';
+
+/** Of step 2, unless it names another path. */
+export type Asked = Partial<RestRequest>;
 
 /** A Discovery server on a real database and real HTTPS, with plain brokers in the process. */
 export class DiscoveryStand {
@@ -80,15 +86,18 @@ export class DiscoveryStand {
   }
 
   /** Asks with the certificate of provisioning, unless told otherwise. */
-  ask(
-    request: RestRequest,
-    identity: Identity | undefined = this.identities.service('provisioning'),
-  ): Promise<RestAnswer> {
-    return askRest({ port: this.restPort, ca: this.identities.root.certificate, identity }, request);
+  ask(request: Asked, identity: Identity | undefined = this.identities.service('provisioning')): Promise<RestAnswer> {
+    return askRest(
+      { port: this.restPort, ca: this.identities.root.certificate, identity },
+      { path: activateDevicePath, ...request },
+    );
   }
 
-  askWithoutCertificate(request: RestRequest): Promise<RestAnswer> {
-    return askRest({ port: this.restPort, ca: this.identities.root.certificate }, request);
+  askWithoutCertificate(request: Asked): Promise<RestAnswer> {
+    return askRest(
+      { port: this.restPort, ca: this.identities.root.certificate },
+      { path: activateDevicePath, ...request },
+    );
   }
 
   private get restPort(): number {

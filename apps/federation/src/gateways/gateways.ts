@@ -163,7 +163,7 @@ export class Gateways {
     return rows.map((row) => viewOf(row, this.clock.now()));
   }
 
-  /** Turns a gateway away; that its bridge ends is stored in the same transaction. @throws Mqtt2goError `not_enrolled` */
+  /** Turns a gateway away; that its bridge ends is stored in the same transaction. @throws Mqtt2goError `unknown_gateway` */
   async revoke(caller: GatewayCaller): Promise<void> {
     const { homeId, gatewayId } = caller;
     await this.dataSource.transaction(async (manager) => {
@@ -177,7 +177,7 @@ export class Gateways {
          SELECT revoked_at IS NULL AS is_new FROM before`,
         [homeId, gatewayId, new Date(this.clock.now()), audited('gateway.revoked', caller)],
       );
-      if (known.length === 0) throw new Mqtt2goError('not_enrolled', 'No such gateway was invited.');
+      if (known.length === 0) throw new Mqtt2goError('unknown_gateway', 'No such gateway was invited.');
       await manager.query('DELETE FROM federation.gateway_certificate WHERE home_id = $1 AND gateway_id = $2', [
         homeId,
         gatewayId,

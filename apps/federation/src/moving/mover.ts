@@ -300,6 +300,12 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
+/** @throws Mqtt2goError `not_enrolled` in the cloud, and on a gateway that is not enrolled: there is no mover */
+export function requireMover(mover: Mover | undefined): Mover {
+  if (mover !== undefined) return mover;
+  throw new Mqtt2goError('not_enrolled', 'A home is moved by its gateway, once that is enrolled at a cloud.');
+}
+
 /** One that has not come after this is not waited for by the others. */
 const onTheWayMs = 3_000;
 

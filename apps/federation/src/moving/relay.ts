@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrokerLink, Bus, DeviceTraffic, moving } from '@mqtt2go/messaging';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
@@ -38,13 +37,13 @@ interface KeptMessage {
 }
 
 interface Expected {
+  /** When its arrival was noticed. */
   arrivedAtMs: number | undefined;
-  hasSpoken: boolean;
-  /** Commands that were kept for it by this process. */
+  /** Commands that were kept for it by this process, or are being kept. */
   kept: number;
 }
 
-const newExpected = (): Expected => ({ arrivedAtMs: undefined, hasSpoken: false, kept: 0 });
+const newExpected = (): Expected => ({ arrivedAtMs: undefined, kept: 0 });
 
 /** One home that is listened to. */
 interface Ear {
@@ -53,14 +52,18 @@ interface Ear {
   readonly kinds: Set<Kind>;
   /** Devices whose commands are kept: not here yet, or here (since when, in ms) and perhaps not listening yet. */
   readonly expected: Map<string, Expected>;
-  /** What was said here by this process for the other side; it is heard again and is no sign of the device. */
+  /** What was said here by this process for the other side; it is heard again and is not for that side. */
   readonly echoes: Set<string>;
+  /** What was kept here and is said now; it is heard again and not to be kept again. */
+  readonly releases: Set<string>;
 }
 
 const pageSize = 200;
 const lookMs = 250;
-const leastBetweenLooksMs = 20;
-/** A device that has asked for its topics and says nothing more is taken to listen after this. */
+/**
+ * A device that has asked for its topics is taken to listen to them after this. That it speaks on them is no sign: it knows
+ * them from before, and may speak before it has subscribed.
+ */
 const settledMs = 3_000;
 /** As many as a broker keeps for a session. */
 const mostPerDevice = 500;
@@ -77,7 +80,6 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly ears = new Map<string, Promise<Ear>>();
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
-  private looksAgain = false;
   private storing: Promise<void> = Promise.resolve();
   private next: { readonly messages: KeptMessage[]; readonly stored: Promise<void> } | undefined;
   private closed = false;
@@ -192,7 +194,14 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (found === undefined)
       throw new Mqtt2goError('configuration_invalid', `There is no link to the broker ${broker}.`);
     const traffic = new DeviceTraffic(found.link, { clientId: clientIdOf(homeId), log });
-    const ear: Ear = { link: found.link, traffic, kinds: new Set(), expected: new Map(), echoes: new Set() };
+    const ear: Ear = {
+      link: found.link,
+      traffic,
+      kinds: new Set(),
+      expected: new Map(),
+      echoes: new Set(),
+      releases: new Set(),
+    };
     const kinds = await this.dataSource.query<{ kind: Kind }[]>(
       'SELECT kind FROM federation.kept_home WHERE home_id = $1',
       [homeId],
@@ -214,22 +223,18 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const deviceId = topics.device.parse(topic)?.params.deviceId;
     const said = kindOf(payload);
     if (deviceId === undefined || said === undefined) return;
-    const isEcho = ear.echoes.delete(markOf(topic, payload.toString('base64')));
+    const mark = markOf(topic, payload.toString('base64'));
+    if (ear.releases.delete(mark)) return;
+    const isEcho = ear.echoes.delete(mark);
     const expected = ear.expected.get(deviceId);
-    if (said === 'report' && !isEcho && expected !== undefined) {
-      expected.hasSpoken = true;
-      // It listens: what is said from now on comes to it by itself.
-      this.look();
-    }
     // A command that the other side has passed on is held like any other.
     const isHeld = ear.kinds.has('held') && said === 'command' && expected !== undefined;
     const isOnward = ear.kinds.has('onward') && !isEcho;
     if (!isHeld && !isOnward) return;
-    const kind = isHeld ? 'held' : 'onward';
-    await this.store({ homeId, kind, deviceId, topic, payload });
-    if (kind !== 'held' || expected === undefined) return;
-    expected.kept += 1;
-    if (expected.kept > mostPerDevice) await this.limit(homeId, deviceId);
+    // Counted before it is stored, so that whoever finds nothing stored knows whether something is on its way there.
+    if (isHeld) expected.kept += 1;
+    await this.store({ homeId, kind: isHeld ? 'held' : 'onward', deviceId, topic, payload });
+    if (isHeld && expected.kept > mostPerDevice) await this.limit(homeId, deviceId);
   }
 
   /** What comes while a statement is under way is stored by the next one, all together: a commit costs what a message does. */
@@ -237,6 +242,12 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const batch = (this.next ??= this.storeNext());
     batch.messages.push(message);
     await batch.stored;
+  }
+
+  /** Resolves when all that was to be stored until now is, or is not. */
+  private async stored(): Promise<void> {
+    await this.next?.stored.catch(() => undefined);
+    await this.storing;
   }
 
   private storeNext(): { messages: KeptMessage[]; stored: Promise<void> } {
@@ -274,18 +285,11 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private look(): void {
-    if (this.looking !== undefined) {
-      this.looksAgain = true;
-      return;
-    }
-    if (this.closed) return;
-    this.looksAgain = false;
+    if (this.looking !== undefined || this.closed) return;
     this.looking = this.lookAfter()
-      .then(() => sleep(leastBetweenLooksMs))
       .catch((error: unknown) => this.settings.log.warn({ err: error }, 'homes that move wait; trying again'))
       .finally(() => {
         this.looking = undefined;
-        if (this.looksAgain) this.look();
       });
   }
 
@@ -304,18 +308,13 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (ear.expected.size === 0) return this.endIfAllHere(homeId, ear);
     const awaited = await this.awaited(homeId);
     const nowMs = performance.now();
-    const come: string[] = [];
+    const come: [string, Expected][] = [];
     for (const [deviceId, expected] of ear.expected) {
-      if (awaited.has(deviceId)) {
-        expected.hasSpoken = false;
-        continue;
-      }
+      if (awaited.has(deviceId)) continue;
       expected.arrivedAtMs ??= nowMs;
-      if (!expected.hasSpoken && nowMs - expected.arrivedAtMs < settledMs) continue;
-      ear.expected.delete(deviceId);
-      come.push(deviceId);
+      if (nowMs - expected.arrivedAtMs >= settledMs) come.push([deviceId, expected]);
     }
-    await Promise.all(come.map((deviceId) => this.sayKept(homeId, ear, deviceId)));
+    await Promise.all(come.map(([deviceId, expected]) => this.sayKept(homeId, ear, deviceId, expected)));
   }
 
   private async endIfAllHere(homeId: string, ear: Ear): Promise<void> {
@@ -326,10 +325,17 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (standing === 'here') await this.end(homeId, 'held');
   }
 
-  private async sayKept(homeId: string, ear: Ear, deviceId: string): Promise<void> {
+  /** Commands are kept until the last one was said, so that none overtakes those from before it. */
+  private async sayKept(homeId: string, ear: Ear, deviceId: string, expected: Expected): Promise<void> {
     for (;;) {
+      const before = expected.kept;
+      await this.stored();
       const messages = await this.kept(homeId, 'held', deviceId);
-      if (messages.length === 0) return;
+      if (messages.length === 0 && expected.kept === before) {
+        ear.expected.delete(deviceId);
+        return;
+      }
+      for (const { topic, payload } of messages) ear.releases.add(markOf(topic, payload));
       // In their order, and all acknowledged before any is forgotten.
       await Promise.all(messages.map((message) => this.say(ear, message)));
       await this.dataSource.query('DELETE FROM federation.kept_message WHERE number = ANY($1::bigint[])', [

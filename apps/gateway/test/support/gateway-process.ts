@@ -30,6 +30,7 @@ export const gatewayPorts = [
   'HOME_SERVICES',
   'ACTIVATION_SERVICES',
   'FEDERATION',
+  'MANAGEMENT',
 ];
 
 /**

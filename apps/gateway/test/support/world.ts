@@ -238,11 +238,11 @@ export class World {
 export async function mintDevice(
   operator: Bus,
   manufacturer: Authority,
-  options: { deviceId: string; keyMode?: KeyMode; type?: string },
+  options: { deviceId: string; keyMode?: KeyMode; type?: string; nowMs?: number },
 ): Promise<MintedDevice> {
-  const { deviceId, keyMode = 'existing-key', type = 'socket' } = options;
+  const { deviceId, keyMode = 'existing-key', type = 'socket', nowMs = Date.now() } = options;
   const keys = await generateKeys();
-  const cert = manufacturer.issuePreloadedDevice({ deviceId, publicKey: keys.publicKey, nowMs: Date.now() });
+  const cert = manufacturer.issuePreloadedDevice({ deviceId, publicKey: keys.publicKey, nowMs });
   const code = randomBytes(8).toString('hex');
   const record = {
     device_id: deviceId,
@@ -256,13 +256,13 @@ export async function mintDevice(
   return { deviceId, code, type, keys, cert: manufacturer.withChain(cert.pem), key: writePrivateKey(keys.privateKey) };
 }
 
-export async function createManufacturer(name: string): Promise<Authority> {
+export async function createManufacturer(name: string, nowMs = Date.now()): Promise<Authority> {
   return Authority.createRoot({
     commonName: `${name} Device CA`,
     keys: await generateKeys(),
     pathLength: 0,
     validityMs: 3650 * 86_400_000,
-    nowMs: Date.now(),
+    nowMs,
   });
 }
 
@@ -286,6 +286,7 @@ async function start(
       'HOME_SERVICES',
       'ACTIVATION_SERVICES',
       'FEDERATION',
+      'MANAGEMENT',
     ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
   );
   const wanted = Object.fromEntries(

@@ -56,7 +56,7 @@ export const listGateways = contract({
   output: z.object({ gateways: z.array(gatewayView) }),
 });
 
-/** In the cloud: turns a gateway away for good, its bridge included. Asked again, the same. Errors: not_enrolled for an unknown one. */
+/** In the cloud: turns a gateway away for good, its bridge included. Asked again, the same. Errors: unknown_gateway. */
 export const revokeGateway = contract({
   service,
   verb: 'revoke-gateway',

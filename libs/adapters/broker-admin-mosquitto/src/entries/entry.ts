@@ -122,11 +122,14 @@ const movedPrefix = 'moved/';
  * begins with the id is the same for every device, so that it is in a role of its own.
  */
 function compileDeviceRoles(rolename: string, kind: DeviceKind): readonly RoleEntry[] | undefined {
-  const { homeId, gatewayId, deviceType } = kind;
+  const { homeId, gatewayId, deviceType, hasMoved } = kind;
   // Any id that is not one of the others, so that each level tells what it stands for.
   let id = 'x';
   while ([homeId, gatewayId, deviceType].includes(id)) id += 'x';
-  const grants = grantsOf({ kind: 'device', id, ...kind, certificateSerials: [] }, 'home');
+  const grants = grantsOf(
+    { kind: 'device', id, homeId, gatewayId, deviceType, certificateSerials: [], ...(hasMoved && { hasMoved }) },
+    'home',
+  );
   if (grants.publish.length === 0) return undefined;
   const substituted = mapGrants(grants, (filter) =>
     filter

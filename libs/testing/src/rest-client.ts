@@ -1,5 +1,5 @@
 import { request as httpsRequest } from 'node:https';
-import type { Identity } from './identities.js';
+import type { TestIdentity } from './test-certificates.js';
 
 export interface RestAnswer {
   readonly status: number;
@@ -10,17 +10,18 @@ export interface RestAnswer {
 }
 
 export interface RestRequest {
+  /** POST by default. */
   readonly method?: string;
-  readonly path?: string;
+  readonly path: string;
   /** Sent as it is if a string or bytes, as JSON otherwise. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Asks over a connection of its own, with this certificate or none. */
+/** Asks a REST side at 127.0.0.1 over a connection of its own, with this certificate or none. */
 export function askRest(
-  { port, ca, identity }: { port: number; ca: string; identity?: Identity | undefined },
-  { method = 'POST', path = '/activate_device', body, headers = {} }: RestRequest = {},
+  { port, ca, identity }: { port: number; ca: string; identity?: TestIdentity | undefined },
+  { method = 'POST', path, body, headers = {} }: RestRequest,
 ): Promise<RestAnswer> {
   const content = typeof body === 'string' || Buffer.isBuffer(body) || body === undefined ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {

@@ -1,29 +1,41 @@
 import { problemDetails } from '@mqtt2go/protocol';
-import { problemContentType } from '@mqtt2go/runtime';
 import type { INestApplication } from '@nestjs/common';
-import { type ApiResponseOptions, DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { ApiResponseOptions } from '@nestjs/swagger';
 import { z } from 'zod';
+import { problemContentType } from './problem.js';
 
 const problemSchema = 'Problem';
 
 /** For `@ApiResponse` of a refusal. */
 export function problemResponse(status: number | 'default', description: string): ApiResponseOptions {
   return {
-    status: status === 'default' ? 'default' : status,
+    status,
     description,
     content: { [problemContentType]: { schema: { $ref: `#/components/schemas/${problemSchema}` } } },
   };
 }
 
-/** The OpenAPI document of the REST side, made from the controllers and the schemas of the wire. */
-export function openApiDocument(app: INestApplication): object {
+export interface ApiDescription {
+  readonly title: string;
+  /** What it is for; who may ask and how it refuses is said besides. */
+  readonly description: string;
+  /** To whom the certificate is issued that callers come with. */
+  readonly caller: string;
+}
+
+/** The OpenAPI document of a REST side, made from the controllers and the schemas of the wire. */
+export async function openApiDocument(
+  app: INestApplication,
+  { title, description, caller }: ApiDescription,
+): Promise<object> {
+  // Loaded by whoever is asked for it: most services have no REST side.
+  const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
   const head = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
-    .setTitle('MQTT2GO Discovery server')
+    .setTitle(title)
     .setDescription(
-      'Step 2 of the set-up with a remote broker: the platform tells the Discovery server of a device that will come. ' +
-        'Over mutual TLS with the service certificate of `provisioning`. Every refusal is an RFC 9457 problem whose ' +
-        '`code` is one of the published error codes.',
+      `${description} Over mutual TLS with the service certificate of \`${caller}\`. Every refusal is an RFC 9457 ` +
+        'problem whose `code` is one of the published error codes.',
     )
     .setVersion('1.0')
     .build();
@@ -40,7 +52,7 @@ export function openApiDocument(app: INestApplication): object {
       ...document.components,
       schemas: { ...document.components?.schemas, [problemSchema]: jsonSchema(problemDetails, 'output') },
       securitySchemes: {
-        mutualTLS: { type: 'mutualTLS', description: 'A certificate of the services’ CA, issued to `provisioning`.' },
+        mutualTLS: { type: 'mutualTLS', description: `A certificate of the services’ CA, issued to \`${caller}\`.` },
       },
     },
   };
