@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
 import { type DoorOpening, GuardedNetworkJoin, type NetworkDoor } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -12,7 +12,9 @@ class FileDoor implements NetworkDoor {
   async open({ activationId, method, ssid, passphrase }: DoorOpening): Promise<string> {
     await this.mustAnswer();
     const content = { activationId, method, ssid, passphrase: passphrase.reveal() };
-    await writeFile(file(), JSON.stringify(content));
+    // Whole or not at all: a test looks at it at any moment, and kills the process at any other.
+    await writeFile(`${file()}.new`, JSON.stringify(content));
+    await rename(`${file()}.new`, file());
     return `Choose the network ${ssid} on the device.`;
   }
 
