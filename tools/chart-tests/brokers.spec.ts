@@ -54,6 +54,11 @@ describe('the brokers file', () => {
     expect(files[0]).toBe(files[1]);
   });
 
+  it('has some shards for homes with gateways', async () => {
+    const { home } = await asServicesReadIt(await render({ values: shards(3, { gatewayShards: [2] }) }));
+    expect(home.map(({ gateways }) => gateways)).toEqual([false, false, true]);
+  });
+
   it('tells devices and controllers the addresses of each shard', async () => {
     const { home, activation } = await asServicesReadIt(await render({ values: shards(2) }));
     expect(

@@ -11,9 +11,9 @@ import { DoorCallers } from './door/door-callers.js';
 import { DoorController } from './door/door.controller.js';
 import { DoorVerbs } from './door/door-verbs.js';
 import { entities } from './entities.js';
-import { BridgeClosing } from './gateways/bridge-closing.js';
 import { CloudAddress } from './gateways/cloud-address.js';
 import { Enrolling } from './gateways/enrolling.js';
+import { GatewayEffects } from './gateways/gateway-effects.js';
 import { GatewayVerbs } from './gateways/gateway-verbs.js';
 import { Gateways } from './gateways/gateways.js';
 import { GatewaysController } from './gateways/gateways.controller.js';
@@ -88,12 +88,12 @@ function cloudPart({ url, ca }: CloudSide): Part {
     controllers: [DoorController, GatewaysController],
     providers: [
       { provide: CloudAddress, useFactory: () => new CloudAddress(url, ca) },
-      BridgeClosing,
       DoorCallers,
       DoorVerbs,
       DoorOfMoving,
       EnrolAttempts,
       Enrolling,
+      GatewayEffects,
       Gateways,
       GatewayVerbs,
     ],

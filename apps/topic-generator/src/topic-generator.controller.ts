@@ -1,6 +1,7 @@
 import { Answers, topicGenerator } from '@mqtt2go/messaging';
 import { Controller } from '@nestjs/common';
 import type { z } from 'zod';
+import { GatewayTrust } from './access/gateway-trust.js';
 import { Controllers, type NewController } from './controllers/controllers.js';
 import { DeviceAccess } from './devices/device-access.js';
 import { Homes } from './homes/homes.js';
@@ -12,6 +13,7 @@ export class TopicGeneratorController {
     private readonly homes: Homes,
     private readonly devices: DeviceAccess,
     private readonly controllers: Controllers,
+    private readonly trust: GatewayTrust,
   ) {}
 
   @Answers(topicGenerator.admitDevice)
@@ -70,6 +72,24 @@ export class TopicGeneratorController {
     return { exists: true, broker, ...(isBridged && { isBridged }) };
   }
 
+  @Answers(topicGenerator.placeHome)
+  async placeHome({
+    homeId,
+    gatewayId,
+  }: z.output<typeof topicGenerator.placeHome.input>): Promise<Record<string, never>> {
+    await this.homes.place(homeId, gatewayId);
+    return {};
+  }
+
+  @Answers(topicGenerator.trustGateway)
+  async trustGateway({
+    authority,
+    ...gateway
+  }: z.output<typeof topicGenerator.trustGateway.input>): Promise<Record<string, never>> {
+    await this.trust.trust(gateway, authority);
+    return {};
+  }
+
   @Answers(topicGenerator.openBridge)
   async openBridge({
     homeId,
@@ -84,6 +104,7 @@ export class TopicGeneratorController {
     homeId,
     gatewayId,
   }: z.output<typeof topicGenerator.closeBridge.input>): Promise<Record<string, never>> {
+    await this.trust.distrust({ homeId, gatewayId });
     await this.controllers.closeBridge(homeId, gatewayId);
     return {};
   }

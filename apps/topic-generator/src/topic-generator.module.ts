@@ -5,6 +5,7 @@ import { AuditModule, measureAccess } from '@mqtt2go/runtime';
 import type { DynamicModule } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Registry } from 'prom-client';
+import { GatewayTrust } from './access/gateway-trust.js';
 import { type HomeBroker, HomeBrokers } from './access/home-brokers.js';
 import { HomePrincipals } from './access/home-principals.js';
 import { ControllerSecrets } from './controllers/controller-secrets.js';
@@ -72,6 +73,16 @@ export class TopicGeneratorModule {
               brokers: homeBrokers.map(({ name }) => name),
               reachable: () => homeBrokers.filter(isReachable).map(({ name }) => name),
               trustGateways: homeBrokers.filter(({ trustsGateways }) => trustsGateways).map(({ name }) => name),
+            }),
+          inject: [DataSource],
+        },
+        {
+          provide: GatewayTrust,
+          useFactory: (dataSource: DataSource) =>
+            new GatewayTrust(dataSource, {
+              brokers: homeBrokers,
+              locks: hasReplicas ? new ProcessLocks(dataSource, { namespace: `${schema}/gateways` }) : undefined,
+              log: log.child({ service: 'topic-generator' }),
             }),
           inject: [DataSource],
         },

@@ -51,6 +51,11 @@
   "controllerUrl" (printf "mqtts://%s" $authority.controllers)
   "controllerWebSocketUrl" (printf "wss://%s" $authority.webSocket)
 -}}
+{{- range $root.Values.brokers.home.gatewayShards -}}
+{{- if eq (int .) (int $shard) -}}
+{{- $_ := set $broker "gateways" true -}}
+{{- end -}}
+{{- end -}}
 {{- $home = append $home $broker -}}
 {{- end -}}
 {{- $activation := dict "root" . "broker" "activation" "listener" "devices" "shard" 0 -}}

@@ -98,6 +98,11 @@ describe('readBrokersFile', () => {
       { bus, activation: { ...activation, kind: 'http' }, home: [home0] },
       'activation.kind',
     ],
+    [
+      'gateways at a broker that knows them by itself',
+      { bus, activation, home: [{ ...cluster, gateways: true }] },
+      "FILE: home[0].gateways: only for a broker of kind 'mosquitto'",
+    ],
     ['no JSON', '{', 'MQTT2GO_BROKERS names FILE, which is not JSON: '],
     ['a file that is too long', ' '.repeat(300_000), '262144 at most'],
   ])('refuses %s', async (_what, content, line) => {

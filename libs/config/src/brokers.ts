@@ -66,12 +66,16 @@ const homeBroker = z
     port: port.default(8883),
     controllerUrl: urlOf('mqtts').optional(),
     controllerWebSocketUrl: urlOf('wss').optional(),
+    gateways: z.boolean().optional(),
   })
   .superRefine(checkKind)
   .superRefine((broker, context) => {
     // Its devices' port asks for certificates; which one takes passwords nobody else can know.
     if (broker.kind !== 'embedded' && broker.controllerUrl === undefined)
       context.addIssue({ code: 'custom', path: ['controllerUrl'], message: `needed for kind '${broker.kind}'` });
+    // The others tell a device of one home from that of another by more than its name.
+    if (broker.kind !== 'mosquitto' && broker.gateways !== undefined)
+      context.addIssue({ code: 'custom', path: ['gateways'], message: "only for a broker of kind 'mosquitto'" });
   });
 
 const brokersFile = z.strictObject({
@@ -159,6 +163,11 @@ export interface HomeBrokerConfig extends AccessBrokerConfig {
   readonly controllerUrl: string;
   /** `wss://…` */
   readonly controllerWebSocketUrl: string | undefined;
+  /**
+   * Of kind `mosquitto`: for homes with gateways of their own. It trusts the gateways of the homes that are on it, each of which
+   * can speak there for any device.
+   */
+  readonly gateways: boolean;
 }
 
 /** Where the brokers are, and what kind each is. */
@@ -190,8 +199,8 @@ export function readBrokersFile(file: string, publicHost: string): BrokersConfig
     activation: accessBroker(activation, publicHost),
     home: home.map((broker) => {
       const shared = accessBroker(broker, publicHost);
-      const { name, controllerUrl, controllerWebSocketUrl } = broker;
-      return { ...shared, name, controllerUrl: controllerUrl ?? controllerUrlOf(shared), controllerWebSocketUrl };
+      const { name, controllerUrl = controllerUrlOf(shared), controllerWebSocketUrl, gateways = false } = broker;
+      return { ...shared, name, controllerUrl, controllerWebSocketUrl, gateways };
     }),
   };
 }
@@ -243,6 +252,7 @@ export function embeddedBrokers(addresses: {
         ...home,
         controllerUrl,
         controllerWebSocketUrl: `wss://${secure.hostname}:${addresses.homeWssPort}`,
+        gateways: false,
       },
     ],
   };

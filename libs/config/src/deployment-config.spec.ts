@@ -64,6 +64,7 @@ describe('a brokers file by variables', () => {
       port: 18_883,
       controllerUrl: 'mqtts://[2001:db8::1]:8889',
       accessDir: '/access/home-0',
+      gateways: true,
     });
   });
 });

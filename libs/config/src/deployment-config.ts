@@ -105,6 +105,8 @@ export function smallBrokersFile(env: Environment): SmallBrokersFile {
         controllerUrl: `mqtts://${authority}:${settings.MQTT2GO_HOME_CONTROLLERS_PORT}`,
         controllerWebSocketUrl: `wss://${authority}:${settings.MQTT2GO_HOME_WSS_PORT}`,
         accessDir: accessDir.replaceAll('{name}', defaultHomeBrokerName),
+        // Of one operator, and the only one: without it no home could come from its gateway.
+        gateways: true,
       },
     ],
   };

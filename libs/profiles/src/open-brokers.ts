@@ -42,6 +42,8 @@ export interface AdministeredHomeBroker {
   readonly admin: BrokerAdmin;
   /** Whether devices with certificates of a gateway's CA can come to it. */
   readonly trustsGateways: boolean;
+  /** Whether it has to be told which gateways' CAs those are. */
+  readonly keepsTrust: boolean;
   readonly controllerUrl: string;
   readonly controllerWebSocketUrl: string | undefined;
 }
@@ -76,10 +78,12 @@ export class ServiceBrokers {
   /** Connects to the home brokers' access; for the one service that keeps it. */
   async homeAdmins(): Promise<readonly AdministeredHomeBroker[]> {
     const administered = async (broker: HomeBrokerConfig): Promise<AdministeredHomeBroker> => {
-      const { name, kind, controllerUrl, controllerWebSocketUrl } = broker;
+      const { name, kind, accessDir, gateways, controllerUrl, controllerWebSocketUrl } = broker;
       const admin = await this.admin(broker, 'home', name);
       // Mosquitto knows certificates by their common names alone: any gateway's CA could give any of them.
-      return { name, admin, trustsGateways: kind !== 'mosquitto', controllerUrl, controllerWebSocketUrl };
+      const trustsGateways = kind !== 'mosquitto' || gateways;
+      const keepsTrust = gateways && accessDir !== undefined;
+      return { name, admin, trustsGateways, keepsTrust, controllerUrl, controllerWebSocketUrl };
     };
     return Promise.all(this.options.config.brokers.home.map(administered));
   }

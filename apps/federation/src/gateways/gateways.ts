@@ -10,7 +10,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import type { z } from 'zod';
 import type { GatewayCaller } from '../link/contract.js';
 import { schema } from '../schema.js';
-import { closeBridge } from './bridge-closing.js';
+import { closeBridge, placeHome, trustGateway, type trustPayload } from './gateway-effects.js';
 
 type Certificates = z.output<typeof certificateAuthority.gatewayCertificates>;
 type GatewayView = z.output<typeof federation.listGateways.output>['gateways'][number];
@@ -52,15 +52,18 @@ export class Gateways {
     const token = randomBytes(tokenBytes).toString('base64url');
     const now = new Date(this.clock.now());
     const expiresAt = new Date(now.getTime() + invitationMs);
-    await this.dataSource.query(
-      `WITH audited AS (${insertAudit(schema, '$6')})
+    await this.dataSource.transaction(async (manager) => {
+      await manager.query(
+        `WITH audited AS (${insertAudit(schema, '$6')})
        INSERT INTO federation.gateway (home_id, gateway_id, token_hash, invited_at, invited_until)
        VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (home_id, gateway_id) DO UPDATE
          SET token_hash = excluded.token_hash, invited_at = excluded.invited_at, invited_until = excluded.invited_until,
            enrolled_at = NULL, request_hash = NULL, answer = NULL, revoked_at = NULL`,
-      [homeId, gatewayId, hashOf(token), now, expiresAt, audited('gateway.invited', { homeId, gatewayId })],
-    );
+        [homeId, gatewayId, hashOf(token), now, expiresAt, audited('gateway.invited', { homeId, gatewayId })],
+      );
+      await this.outbox.add(manager, placeHome, { homeId, gatewayId });
+    });
     return { token, expiresAt };
   }
 
@@ -87,6 +90,7 @@ export class Gateways {
    */
   async enrolled(caller: GatewayCaller, token: string, requestHash: Buffer, answer: Certificates): Promise<void> {
     const { homeId, gatewayId } = caller;
+    const enrolledAt = new Date(this.clock.now());
     await this.dataSource.transaction(async (manager) => {
       const stored = await manager.query<unknown[]>(
         `WITH stored AS (
@@ -99,7 +103,7 @@ export class Gateways {
           homeId,
           gatewayId,
           hashOf(token),
-          new Date(this.clock.now()),
+          enrolledAt,
           requestHash,
           JSON.stringify(answer),
           audited('gateway.enrolled', caller, { fingerprint: readCertificate(answer.identity).fingerprint }),
@@ -111,19 +115,21 @@ export class Gateways {
         gatewayId,
       ]);
       await addCertificate(manager, caller, answer.identity);
+      await this.addTrust(manager, caller, answer.issuing, enrolledAt);
     });
   }
 
   /** Lets a further certificate of an enrolled gateway in; the earlier ones end by themselves. @throws `forbidden` */
-  async renewed(caller: GatewayCaller, { identity }: Certificates): Promise<void> {
+  async renewed(caller: GatewayCaller, { identity, issuing }: Certificates): Promise<void> {
     const { homeId, gatewayId } = caller;
     await this.dataSource.transaction(async (manager) => {
       const [row] = await manager.query<GatewayRow[]>(
-        'SELECT revoked_at FROM federation.gateway WHERE home_id = $1 AND gateway_id = $2 FOR UPDATE',
+        'SELECT enrolled_at, revoked_at FROM federation.gateway WHERE home_id = $1 AND gateway_id = $2 FOR UPDATE',
         [homeId, gatewayId],
       );
       if (row === undefined || row.revoked_at !== null) throw new Mqtt2goError('forbidden');
       await addCertificate(manager, caller, identity);
+      if (row.enrolled_at !== null) await this.addTrust(manager, caller, issuing, row.enrolled_at);
       await manager.query('DELETE FROM federation.gateway_certificate WHERE not_after < $1', [
         new Date(this.clock.now()),
       ]);
@@ -131,6 +137,21 @@ export class Gateways {
         { actor: callerActor(undefined, 'federation'), action: 'gateway.renewed', homeId, details: { gatewayId } },
       ]);
     });
+  }
+
+  private async addTrust(
+    manager: EntityManager,
+    { homeId, gatewayId }: GatewayCaller,
+    authority: string,
+    enrolledAt: Date,
+  ): Promise<void> {
+    const payload: z.input<typeof trustPayload> = {
+      homeId,
+      gatewayId,
+      authority,
+      enrolledAt: enrolledAt.toISOString(),
+    };
+    await this.outbox.add(manager, trustGateway, payload);
   }
 
   /** Which gateway has this certificate. @param fingerprint lower-case hex SHA-256 */

@@ -42,7 +42,7 @@ async function requireTrusted(homeId: string, isTrusted: boolean, source: Side):
   throw new Mqtt2goError(
     'gateway_not_trusted',
     `The home's broker there is a Mosquitto that does not trust the CA of the home's gateway, from which ${devices} of its ` +
-      'devices have their certificates. Have the operator place the home on a broker for homes with gateways.',
+      'devices have their certificates. Have the operator make it one for homes with gateways (`gateways` in the brokers file).',
   );
 }
 

@@ -16,11 +16,12 @@ export async function runBrokerCommand(env: Environment, watch: boolean, log: Lo
 
   const { databaseUrl, brokers, healthBind, ports } = loadServiceConfig(env);
   const isFirst = brokers.home[0]?.name === broker;
+  const gateways = brokers.home.some((home) => home.name === broker && home.gateways);
   const keeper = new AccessKeeper({
     folder,
     intervalMs: settings.accessIntervalSeconds * 1_000,
     log,
-    open: () => openAccessSource({ databaseUrl, broker, isFirst, clock: new SystemClock(), log }),
+    open: () => openAccessSource({ databaseUrl, broker, isFirst, gateways, clock: new SystemClock(), log }),
   });
   if (!watch) {
     await keeper.once();

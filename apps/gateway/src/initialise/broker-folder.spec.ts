@@ -105,11 +105,18 @@ describe("a broker's access", () => {
     await database.drop();
   });
 
-  const open = (broker: string, isFirst = broker === 'home-0') =>
-    openAccessSource({ databaseUrl: database.url, broker, isFirst, clock, log: silentLogger });
+  const open = (broker: string, gateways = false) =>
+    openAccessSource({
+      databaseUrl: database.url,
+      broker,
+      isFirst: broker === 'home-0',
+      gateways,
+      clock,
+      log: silentLogger,
+    });
 
-  async function write(broker: string): Promise<void> {
-    const access = await open(broker);
+  async function write(broker: string, gateways = false): Promise<void> {
+    const access = await open(broker, gateways);
     await writeAccess(folder, access).finally(() => access.close());
   }
 
@@ -163,6 +170,29 @@ describe("a broker's access", () => {
     expect(await readdir(join(folder, 'access', 'trust'))).toEqual([]);
   });
 
+  it('has the gateways of its own homes, where it is for homes with gateways', async () => {
+    await addHome('one', 'home-0');
+    await addHome('two', 'home-1');
+    const { ca, otherCa } = { ca: (await createTestCertificates()).ca, otherCa: (await createTestCertificates()).ca };
+    for (const [home, certificate] of [
+      ['one', ca],
+      ['two', otherCa],
+    ]) {
+      await client.query("INSERT INTO topic_generator.gateway_authority VALUES ($1, 'g', 'k', $2)", [
+        home,
+        certificate,
+      ]);
+    }
+    await write('home-0', true);
+    expect(await usernames()).toEqual(['ann@one', 'lamp-one']);
+    const trust = join(folder, 'access', 'trust');
+    expect(await readdir(trust)).toEqual([`${subjectHash(ca)}.0`]);
+    expect(await readFile(join(trust, `${subjectHash(ca)}.0`), 'utf8')).toBe(ca);
+    await client.query('DELETE FROM topic_generator.gateway_authority');
+    await write('home-0', true);
+    expect(await readdir(trust)).toEqual([]);
+  });
+
   it('is not written again while it is the same', async () => {
     await addHome('one', 'home-0');
     await write('home-0');
@@ -207,6 +237,7 @@ describe("a broker's access", () => {
     const first = await open('home-0');
     let isThere = true;
     const broken: AccessSource = {
+      role: 'home',
       principals: () => {
         if (!isThere) throw new Error('the database is gone');
         return first.principals();

@@ -63,8 +63,9 @@ export function withControllersCertificate(configuration: string): string {
 
 /** A broker's access as the database has it. */
 export interface AccessSource {
+  readonly role: 'home' | 'activation';
   principals(): AsyncIterable<Principal>;
-  /** PEM; of an activation broker. */
+  /** PEM; of an activation broker, and of a home broker for homes with gateways. */
   trustAnchors?(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -75,23 +76,37 @@ export interface AccessSourceOptions {
   readonly broker: string;
   /** Whether it is the home broker that homes are on which have not been placed. */
   readonly isFirst: boolean;
+  /** Whether it is a home broker for homes with gateways of their own. */
+  readonly gateways: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** @throws Mqtt2goError `unavailable` without the database */
 export async function openAccessSource(options: AccessSourceOptions): Promise<AccessSource> {
-  const { databaseUrl, broker, isFirst, clock, log } = options;
-  if (broker === 'activation') return openActivations({ databaseUrl, log }, clock);
+  const { databaseUrl, broker, isFirst, gateways, clock, log } = options;
+  if (broker === 'activation') {
+    const activations = await openActivations({ databaseUrl, log }, clock);
+    return {
+      role: 'activation',
+      principals: () => activations.principals(),
+      trustAnchors: () => activations.trustAnchors(),
+      close: () => activations.close(),
+    };
+  }
   const home = await openHomePrincipals({ databaseUrl, log }, { broker, isFirst });
-  return { principals: () => home.all(), close: () => home.close() };
+  return {
+    role: 'home',
+    principals: () => home.all(),
+    ...(gateways && { trustAnchors: () => home.trustAnchors() }),
+    close: () => home.close(),
+  };
 }
 
 /** Writes what the broker lets in when it starts; whole files, and only what has changed. */
 export async function writeAccess(folder: string, source: AccessSource): Promise<void> {
-  const role = source.trustAnchors === undefined ? 'home' : 'activation';
   const path = join(folder, brokerFileNames.snapshot);
-  const snapshot = await dynsecSnapshot(source.principals(), role);
+  const snapshot = await dynsecSnapshot(source.principals(), source.role);
   if (snapshot !== (await readIfThere(path))) await writeFileAtomically(path, snapshot, PUBLIC_FILE_MODE);
   if (source.trustAnchors === undefined) return;
   const trust = join(folder, brokerFileNames.trust);

@@ -131,6 +131,18 @@ describe('a deployment', () => {
     expect(await readdir(at('brokers', 'bus'))).not.toContain('access');
   });
 
+  it('gives a broker for homes with gateways a folder for their CAs, beside that of the platform’s devices', async () => {
+    const home = [homeBroker('home-0'), { ...homeBroker('home-1'), gateways: true }];
+    await writeFile(join(root, 'brokers.json'), JSON.stringify({ ...brokers, home }));
+    await write();
+    const trust = 'capath /mosquitto/config/access/trust';
+    expect(await readFile(at('brokers', 'home-1', 'mosquitto.conf'), 'utf8')).toContain(`devices-ca.crt\n`);
+    expect(await readFile(at('brokers', 'home-1', 'mosquitto.conf'), 'utf8')).toContain(trust);
+    expect(await readFile(at('brokers', 'home-0', 'mosquitto.conf'), 'utf8')).not.toContain('capath');
+    expect(await readdir(at('brokers', 'home-1', 'access', 'trust'))).toEqual([]);
+    await expect(readdir(at('brokers', 'home-0', 'access', 'trust'))).rejects.toThrow('ENOENT');
+  });
+
   it('tells the command line where it is, in a folder that can be moved', async () => {
     await write();
     expect(await readPlatformFile(at('operator'))).toMatchObject({

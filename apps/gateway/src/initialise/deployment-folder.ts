@@ -33,6 +33,8 @@ const loopback = ['localhost', '127.0.0.1', '::1'];
 interface PlannedBroker {
   readonly name: string;
   readonly role: MosquittoRole;
+  /** Whether it is for homes with gateways of their own. */
+  readonly gateways: boolean;
   /** What services call it. */
   readonly doors: readonly string[];
   /** What devices and controllers call it; the bus knows none. */
@@ -51,10 +53,15 @@ export function plannedBrokers({
   publicHost,
 }: Pick<DeploymentConfig, 'brokers' | 'publicHost'>): readonly PlannedBroker[] {
   const { bus, activation, home } = brokers;
-  const plan = (name: string, role: MosquittoRole, broker: BusBrokerConfig | AccessBrokerConfig): PlannedBroker[] => {
+  const plan = (
+    name: string,
+    role: MosquittoRole,
+    broker: BusBrokerConfig | AccessBrokerConfig | HomeBrokerConfig,
+  ): PlannedBroker[] => {
     if (broker.kind !== 'mosquitto') return [];
     const doors = broker.urls.map(hostOf);
-    return [{ name, role, doors, hosts: 'host' in broker ? [...toldHosts(broker), publicHost] : [] }];
+    const gateways = 'gateways' in broker && broker.gateways;
+    return [{ name, role, gateways, doors, hosts: 'host' in broker ? [...toldHosts(broker), publicHost] : [] }];
   };
   return [
     ...plan('bus', 'bus', bus),
@@ -108,18 +115,18 @@ async function writeService(
 
 /** The folder is what the broker sees as /mosquitto/config. */
 async function writeBroker(issuer: DeploymentIssuer, broker: PlannedBroker, folder: string): Promise<void> {
-  const { name, role } = broker;
+  const { name, role, gateways } = broker;
   await makeFolder(folder);
   const door = { folder, name: 'services', keyMode: groupFileMode };
   await issuer.service('broker', { ...door, hosts: nameableHosts([...broker.doors, ...loopback]) });
   const files: Record<string, string> = {
-    ...mosquittoFiles({ name, role, contracts }),
+    ...mosquittoFiles({ name, role, gateways, contracts }),
     [brokerFileNames.servicesCa]: issuer.servicesCa,
   };
   if (role !== 'bus') {
     const front = { folder, name: 'server', keyMode: groupFileMode };
     await issuer.server({ ...front, hosts: nameableHosts([...broker.hosts, ...loopback]) });
-    await writeAccess(role, folder);
+    await writeAccess(role, gateways, folder);
   }
   if (role === 'home') {
     const devicesCa = brokerFileNames.devicesCa;
@@ -129,13 +136,13 @@ async function writeBroker(issuer: DeploymentIssuer, broker: PlannedBroker, fold
 }
 
 /** What a broker starts with before a service has told it anything: nobody may do anything. */
-async function writeAccess(role: 'home' | 'activation', folder: string): Promise<void> {
+async function writeAccess(role: 'home' | 'activation', gateways: boolean, folder: string): Promise<void> {
   const snapshot = join(folder, brokerFileNames.snapshot);
   await makeFolder(dirname(snapshot));
   if ((await readIfThere(snapshot)) === undefined) {
     await writeFileAtomically(snapshot, await dynsecSnapshot([], role), PUBLIC_FILE_MODE);
   }
-  if (role !== 'activation') return;
+  if (role !== 'activation' && !gateways) return;
   const trust = join(folder, brokerFileNames.trust);
   // One that is there has what a service wrote.
   if (!existsSync(trust)) await writeTrustAnchors(trust, []);

@@ -1,17 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { federation } from '@mqtt2go/messaging';
+import { federation, moving } from '@mqtt2go/messaging';
 import { generateKeys, writePrivateKey } from '@mqtt2go/pki';
 import { createTestDatabase, type RunningContainer, waitFor, within } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { askDoor, type DoorAnswer, knock } from '../support/gateways-door.js';
-import { join, now } from '../support/joining.js';
+import { getDeviceTopics, join, now } from '../support/joining.js';
 import { createManufacturer, type Identity, type MintedDevice, World } from '../support/world.js';
-import { insidePorts } from './support/deployment.js';
+import { report, type Wire } from '../support/wire.js';
+import { type BrokerName, insidePorts } from './support/deployment.js';
 import { type EnrolledGateway, enrol, enrolGateway, identityBy } from './support/enrolled-gateway.js';
 import { SystemStack, untilReady } from './support/system-stack.js';
 
@@ -26,7 +28,7 @@ describe('the gateways’ door of the platform in containers, with two processes
   let gateway: EnrolledGateway;
 
   beforeAll(async () => {
-    stack = await SystemStack.start({ replicas: 2, homeBrokers: 1 });
+    stack = await SystemStack.start({ replicas: 2, homeBrokers: 2, gateways: true });
     ca = await stack.ca();
     gateway = await enrolGateway(stack, house);
   });
@@ -153,7 +155,10 @@ describe('the gateways’ door of the platform in containers, with two processes
       const invited = await (await stack.operator()).call(federation.inviteGateway, home);
       await writeFile(invitation, JSON.stringify(invited), { mode: 0o600 });
       const env = { MQTT2GO_PROFILE: 'local-gateway', MQTT2GO_INVITATION: invitation };
-      local = await World.create({ env }, await createTestDatabase());
+      local = await World.create(
+        { env, moverTimes: { tellingMs: 20_000, betweenBatchesMs: 10 } },
+        await createTestDatabase(),
+      );
     });
     afterAll(async () => {
       await local?.close();
@@ -185,6 +190,98 @@ describe('the gateways’ door of the platform in containers, with two processes
         value: 'from inside',
       });
       await outside.hear(({ json }) => json.value === 'from inside');
+    });
+
+    let travelled: { readonly shard: BrokerName; readonly device: Identity & { readonly deviceId: string } };
+    const move = async (to: 'remote' | 'local'): Promise<void> => {
+      await local.operator.call(moving.moveHome, { to }, { retries: 0 });
+    };
+    const moved = async (to: 'remote' | 'local'): Promise<void> => {
+      await waitFor(
+        async () => {
+          const { move: latest } = await local.operator.call(moving.getHomeMove, {});
+          if (latest?.state === 'rolled-back') throw new Error(`the home did not move: ${JSON.stringify(latest)}`);
+          return latest?.state === 'moved' && latest.to === to;
+        },
+        `the home has moved: ${to}`,
+        60_000,
+      );
+    };
+    const devicesPort = (name: BrokerName): number => stack.deployment.homes.get(name)?.devices ?? 0;
+    const trustOf = (name: BrokerName): Promise<string[]> =>
+      readdir(stack.deployment.path('deployment', 'brokers', name, 'access', 'trust'));
+    /** The device comes with what it has to where it was told, and asks for its topics. */
+    const arrive = async (home: Wire, minted: MintedDevice): Promise<unknown> => {
+      await home.subscribe(`${minted.deviceId}/topics`);
+      await home.publish(`${minted.deviceId}/topics`, getDeviceTopics());
+      return (await home.hear(report('topics'))).json.value;
+    };
+
+    it('to its home’s Mosquitto, to which the home moves, its devices with certificates of the house’s own CA, and back', async () => {
+      const app = await local.app(home.homeId, home.gatewayId);
+      const minted = await local.mint();
+      const joined = await join(local, app, await local.connectApp(app), minted);
+      const [topic = ''] = joined.topics;
+      await move('remote');
+      const told = await joined.wire.hear(report('mqtt_credentials'));
+      const { broker_port: port } = z.object({ broker_port: z.int() }).parse(told.json.value);
+      const shard = [...stack.deployment.homes.keys()].find((name) => devicesPort(name) === port);
+      if (shard === undefined) throw new Error(`no shard is at ${port}`);
+      expect(told.json.value).toEqual({ broker_ip: 'localhost', broker_port: devicesPort(shard) });
+      const devices = devicesPort(shard);
+      const away = await stack.connectHome({ ...joined.data, deviceId: minted.deviceId }, 'localhost', devices);
+      expect(await arrive(away, minted)).toEqual(joined.topics);
+      await moved('remote');
+      expect(await away.subscribe(topic)).toBe(true);
+      const { url } = await stack.app(home.homeId, home.gatewayId);
+      const controller = await stack.connectApp({ ...app, url });
+      await controller.publish(topic, { type: 'command', timestamp: now(), command_type: 'set', value: 'moved' });
+      await away.hear(({ json }) => json.value === 'moved');
+
+      await move('local');
+      const back = await away.hear(report('mqtt_credentials'));
+      expect(back.json.value).toMatchObject({ broker_port: local.platform.file.ports.home });
+      const again = await local.connectHome({ ...joined.data, deviceId: minted.deviceId });
+      expect(await arrive(again, minted)).toEqual(joined.topics);
+      await moved('local');
+      expect(await again.subscribe(topic)).toBe(true);
+      travelled = { shard, device: { ...joined.data, deviceId: minted.deviceId } };
+    });
+
+    describe('whose own CA is not trusted', () => {
+      /** As who is trusted comes in, whoever he is; TLS ends before that. */
+      const come = (identity: Identity & { deviceId: string }, port: number): Promise<Wire> =>
+        stack.connectHome(identity, 'localhost', port);
+      const isTurnedAway = async (identity: Identity & { deviceId: string }, port: number): Promise<void> => {
+        await expect(come(identity, port)).rejects.toThrow(/unknown ca|ECONNRESET|closed|alert/i);
+      };
+
+      it('at the broker of other homes', async () => {
+        const { shard, device } = travelled;
+        for (const name of stack.deployment.homes.keys()) {
+          if (name === shard) expect(await come(device, devicesPort(name))).toBeDefined();
+          else await isTurnedAway(device, devicesPort(name));
+        }
+      });
+
+      it('while no device of its home is in the cloud', async () => {
+        const { deviceId } = travelled.device;
+        const keys = await generateKeys();
+        const { authority } = gateway;
+        const forged = authority.issueDevice({ deviceId, publicKey: keys.publicKey, nowMs: Date.now() });
+        const identity = { cert: authority.withChain(forged.pem), key: writePrivateKey(keys.privateKey), deviceId };
+        for (const name of stack.deployment.homes.keys()) await isTurnedAway(identity, devicesPort(name));
+      });
+
+      it('from the next start of the broker on, when it was revoked', async () => {
+        const { shard, device } = travelled;
+        expect(await trustOf(shard)).toHaveLength(1);
+        await (await stack.operator()).call(federation.revokeGateway, home);
+        await waitFor(async () => (await trustOf(shard)).length === 0, 'the CA is taken away', 20_000);
+        await stack.broker(shard).kill();
+        await stack.startedAgain(shard);
+        await isTurnedAway(device, devicesPort(shard));
+      });
     });
   });
 });

@@ -12,6 +12,8 @@ export interface HomeBroker {
   readonly admin: BrokerAdmin;
   /** Whether devices with certificates of a gateway's CA can come to it. */
   readonly trustsGateways: boolean;
+  /** Whether it has to be told which gateways' CAs those are; not by default. */
+  readonly keepsTrust?: boolean;
   /** What a new controller is told to connect to: `mqtts://…`. */
   readonly controllerUrl: string;
   /** The same for web apps: `wss://…`. */

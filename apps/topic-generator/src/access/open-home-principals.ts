@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { entities } from '../entities.js';
 import { migrations } from '../migrations/index.js';
 import { schema } from '../schema.js';
+import { anchorsOf } from './gateway-trust.js';
 import { HomePrincipals, type HomePrincipalsOptions } from './home-principals.js';
 
 export interface TopicGeneratorDatabase {
@@ -15,6 +16,8 @@ export interface TopicGeneratorDatabase {
 export interface OpenHomePrincipals {
   /** Passwords as hashes only. */
   all(): AsyncIterable<Principal>;
+  /** PEM: of gateways, for a broker that is told whom to trust. */
+  trustAnchors(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -28,7 +31,11 @@ export async function openHomePrincipals(
 ): Promise<OpenHomePrincipals> {
   const dataSource = await open(database);
   const principals = new HomePrincipals(dataSource, undefined, options);
-  return { all: () => principals.all(), close: () => dataSource.destroy() };
+  return {
+    all: () => principals.all(),
+    trustAnchors: () => anchorsOf(dataSource, options),
+    close: () => dataSource.destroy(),
+  };
 }
 
 /** Brings the schema to its newest migration. @throws Mqtt2goError `unavailable` without the database */

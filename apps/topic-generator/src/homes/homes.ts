@@ -112,7 +112,7 @@ export class Homes {
    */
   async ensureHome(manager: EntityManager, homeId: string, hasGateway: boolean): Promise<void> {
     const there = await manager.query<unknown[]>('SELECT 1 FROM topic_generator.home WHERE home_id = $1', [homeId]);
-    if (there.length === 0) await this.place(manager, homeId, hasGateway);
+    if (there.length === 0) await this.makeHome(manager, homeId, hasGateway);
   }
 
   /** Makes home and gateway unless they are there; a new home is placed as by {@link ensureHome}. */
@@ -126,6 +126,11 @@ export class Homes {
        SELECT 1 FROM made`,
       [homeId, gatewayId, auditRows([{ actor, action: 'gateway.created', homeId, details: { gatewayId } }])],
     );
+  }
+
+  /** Makes a home that has a gateway of its own, and places it. */
+  async place(homeId: string, gatewayId: string): Promise<void> {
+    await this.dataSource.transaction((manager) => this.ensureGateway(manager, homeId, gatewayId, true));
   }
 
   /** Makes groups of a home unless they are there; in one order for all, so that two callers never wait for each other. */
@@ -143,7 +148,7 @@ export class Homes {
   }
 
   /** Whoever has the lock sees the homes that were placed before; it ends with the transaction. */
-  private async place(manager: EntityManager, homeId: string, hasGateway: boolean): Promise<void> {
+  private async makeHome(manager: EntityManager, homeId: string, hasGateway: boolean): Promise<void> {
     const { brokers: all, trustGateways } = this.options;
     const eligible = hasGateway && trustGateways.length > 0 ? trustGateways : all;
     const reachable = this.options.reachable().filter((name) => eligible.includes(name));

@@ -5,6 +5,7 @@ import { type BrokerAddress, type HomeStanding, nextStanding } from '@mqtt2go/mo
 import { type HomeStandingName, Mqtt2goError, type MoveStepName } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { GatewayTrust } from '../access/gateway-trust.js';
 import { HomeBrokers } from '../access/home-brokers.js';
 import { Homes } from '../homes/homes.js';
 import { schema } from '../schema.js';
@@ -37,6 +38,7 @@ export class HomeMoves {
     private readonly dataSource: DataSource,
     private readonly homes: Homes,
     private readonly brokers: HomeBrokers,
+    private readonly trust: GatewayTrust,
   ) {}
 
   /**
@@ -51,9 +53,12 @@ export class HomeMoves {
     if (standing === undefined) {
       if (leaving.length > 0) await this.tell(homeId, leaving);
       if (step === 'discard') await this.dataSource.transaction((manager) => this.remove(manager, move));
+      await this.trust.tellBrokers();
       this.homes.forget(homeId);
       return undefined;
     }
+    // Before anybody is told to come.
+    if (step === 'prepare') await this.trust.tellBrokers();
     if (step === 'take') await this.tell(homeId, leaving);
     if (changesAccess.has(step)) await this.tell(homeId, await this.principals(homeId));
     return standing;

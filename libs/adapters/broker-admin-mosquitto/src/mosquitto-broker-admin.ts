@@ -115,10 +115,10 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
 
   /** @throws Mqtt2goError `configuration_invalid` where there is no folder to put them in; `unavailable` when that fails */
   override async setTrustAnchors(certificates: readonly string[]): Promise<void> {
-    const { broker, accessDir } = this.#options;
-    if (broker !== 'activation' || accessDir === undefined) {
+    const { accessDir } = this.#options;
+    if (accessDir === undefined) {
       if (certificates.length === 0) return;
-      throw new Mqtt2goError('configuration_invalid', 'Trust anchors need an activation broker with an accessDir.');
+      throw new Mqtt2goError('configuration_invalid', 'Trust anchors need a broker with an accessDir.');
     }
     try {
       await writeTrustAnchors(join(accessDir, 'trust'), certificates);

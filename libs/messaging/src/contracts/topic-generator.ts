@@ -118,11 +118,32 @@ export const openBridge = contract({
   output: z.object({ url: z.string(), username: z.string(), password: z.string() }),
 });
 
-/** Takes back what `open-bridge` gave; its session is closed when answered. Unknown ones are fine. */
+/** Takes back what `open-bridge` and `trust-gateway` gave; its session is closed when answered. Unknown ones are fine. */
 export const closeBridge = contract({
   service,
   verb: 'close-bridge',
   callers: ['federation'],
   input: z.object({ homeId: identifier, gatewayId: identifier }),
+  output: z.object({}),
+});
+
+/** In the cloud: makes a home that is to have a gateway, on a broker that trusts gateways if there is one. Known ones stay where they are. */
+export const placeHome = contract({
+  service,
+  verb: 'place-home',
+  callers: ['federation'],
+  input: z.object({ homeId: identifier, gatewayId: identifier }),
+  output: z.object({}),
+});
+
+/**
+ * In the cloud: `authority`, PEM, is the CA for devices of a home's gateway. The home's broker trusts it while devices of the home
+ * are on it. Errors: malformed_message for one that is not confined to this home.
+ */
+export const trustGateway = contract({
+  service,
+  verb: 'trust-gateway',
+  callers: ['federation'],
+  input: z.object({ homeId: identifier, gatewayId: identifier, authority: z.string().max(32_768) }),
   output: z.object({}),
 });

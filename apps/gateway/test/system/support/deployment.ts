@@ -32,9 +32,11 @@ export class Deployment {
     /** Where gateways come in. */
     readonly doorPort: number,
     readonly homes: ReadonlyMap<BrokerName, HomePorts>,
+    private readonly gateways: boolean,
   ) {}
 
-  static async create(homeBrokers: number): Promise<Deployment> {
+  /** @param gateways whether the home brokers are for homes with gateways of their own */
+  static async create(homeBrokers: number, gateways = false): Promise<Deployment> {
     const root = await mkdtemp(join(tmpdir(), 'mqtt2go-system-'));
     const homes = new Map<BrokerName, HomePorts>();
     for (let index = 0; index < homeBrokers; index += 1) {
@@ -46,7 +48,14 @@ export class Deployment {
     }
     const uid = process.getuid?.() ?? 0;
     const owner = uid === 0 ? { uid: 1000, gid: 1000 } : { uid, gid: process.getgid?.() ?? uid };
-    const deployment = new Deployment(root, `${owner.uid}:${owner.gid}`, await freePort(), await freePort(), homes);
+    const deployment = new Deployment(
+      root,
+      `${owner.uid}:${owner.gid}`,
+      await freePort(),
+      await freePort(),
+      homes,
+      gateways,
+    );
     await chmod(root, 0o755);
     await writeFile(deployment.path('encryption.key'), createEncryptionKey(), { mode: 0o600 });
     await writeFile(deployment.path('brokers.json'), JSON.stringify(deployment.brokersFile(), undefined, 2));
@@ -166,6 +175,7 @@ export class Deployment {
         controllerUrl: `mqtts://localhost:${ports.controllers}`,
         controllerWebSocketUrl: `wss://localhost:${ports.controllersWss}`,
         accessDir: `/access/${name}`,
+        ...(this.gateways && { gateways: true }),
       })),
     };
   }

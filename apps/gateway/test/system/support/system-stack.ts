@@ -43,6 +43,8 @@ export interface StackOptions {
   readonly replicas?: number;
   /** 2 unless set. */
   readonly homeBrokers?: number;
+  /** Whether the home brokers are for homes with gateways of their own; not unless set. */
+  readonly gateways?: boolean;
 }
 
 /**
@@ -72,8 +74,8 @@ export class SystemStack implements Doors {
     private readonly replicas: number,
   ) {}
 
-  static async start({ replicas = 1, homeBrokers = 2 }: StackOptions = {}): Promise<SystemStack> {
-    const deployment = await Deployment.create(homeBrokers);
+  static async start({ replicas = 1, homeBrokers = 2, gateways = false }: StackOptions = {}): Promise<SystemStack> {
+    const deployment = await Deployment.create(homeBrokers, gateways);
     const [inside, outside, disk] = await Promise.all([
       createNetwork(),
       createNetwork(),
@@ -136,6 +138,17 @@ export class SystemStack implements Doors {
       ports: this.publishedPorts(name),
     });
     this.brokers.set(name, container);
+    await this.untilListening(name, container);
+  }
+
+  /** Starts a broker that was killed. */
+  async startedAgain(name: BrokerName): Promise<void> {
+    const container = this.broker(name);
+    await container.start();
+    await this.untilListening(name, container);
+  }
+
+  private async untilListening(name: BrokerName, container: RunningContainer): Promise<void> {
     const [published] = this.publishedPorts(name);
     const port = container.port(typeof published === 'number' ? published : (published?.inside ?? 0));
     await waitFor(() => speaksTls(port), `${container.name} listens`, 30_000);

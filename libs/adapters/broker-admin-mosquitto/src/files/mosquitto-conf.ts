@@ -14,6 +14,8 @@ export interface MosquittoPorts {
 export interface MosquittoConfOptions {
   readonly name: string;
   readonly role: MosquittoRole;
+  /** Of a home broker: whether it is for homes with gateways of their own. */
+  readonly gateways: boolean;
   readonly limits: MosquittoLimits;
   readonly ports: MosquittoPorts;
   /** Where the broker finds {@link brokerFileNames}. */
@@ -38,7 +40,7 @@ export const brokerFileNames = {
   servicesAcl: 'services.acl',
   /** Written by the service that keeps the access copy: its `accessDir`. */
   snapshot: 'access/dynamic-security.json',
-  /** CAs of manufacturers, on an activation broker. */
+  /** CAs of manufacturers, on an activation broker; of gateways, on a home broker for their homes. */
   trust: 'access/trust',
 } as const;
 
@@ -129,7 +131,11 @@ function acl({ folder, pluginFolder }: MosquittoConfOptions): string[] {
   ];
 }
 
-function devices({ role, ports, limits, folder }: MosquittoConfOptions): string[] {
+function devices({ role, gateways, ports, limits, folder }: MosquittoConfOptions): string[] {
+  const trusted = [
+    '# Looked up at each handshake: a CA that is put there is trusted at once.',
+    `capath ${folder}/${brokerFileNames.trust}`,
+  ];
   return [
     '# Devices: user name and client id are the CN of the certificate, whatever else they say.',
     `listener ${ports.devices}`,
@@ -137,12 +143,8 @@ function devices({ role, ports, limits, folder }: MosquittoConfOptions): string[
     'plugin_use access',
     `max_connections ${limits.connections.devices}`,
     ...server(folder, brokerFileNames.serverCertificate, brokerFileNames.serverKey),
-    ...(role === 'activation'
-      ? [
-          '# Looked up at each handshake: a CA that is put there is trusted at once.',
-          `capath ${folder}/${brokerFileNames.trust}`,
-        ]
-      : [`cafile ${folder}/${brokerFileNames.devicesCa}`]),
+    ...(role === 'home' ? [`cafile ${folder}/${brokerFileNames.devicesCa}`] : []),
+    ...(role === 'activation' || gateways ? trusted : []),
     'require_certificate true',
     'use_identity_as_username true',
     'use_username_as_clientid true',

@@ -49,6 +49,15 @@ describe('the configuration of a broker', () => {
     },
   );
 
+  it('trusts the CAs in a folder, too, where it is for homes with gateways', () => {
+    const conf = mosquittoFiles({ name: 'home-0', role: 'home', gateways: true, contracts })['mosquitto.conf'] ?? '';
+    const own = 'cafile /mosquitto/config/devices-ca.crt';
+    const trust = 'capath /mosquitto/config/access/trust';
+    expect(listenersOf(conf).get('8883')).toEqual(expect.arrayContaining([own, trust]));
+    expect(conf.match(/^capath /gm)).toHaveLength(1);
+    expect(confOf('home')).not.toMatch(/^capath /m);
+  });
+
   it('knows devices by their certificates, controllers by passwords, and services by certificates of their own CA', () => {
     const listeners = listenersOf(confOf('home'));
     expect(listeners.get('8883')).toEqual(

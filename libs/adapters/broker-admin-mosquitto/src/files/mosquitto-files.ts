@@ -9,6 +9,8 @@ export interface MosquittoFilesOptions {
   readonly role: MosquittoRole;
   /** What can be asked on the bus; needed for its broker. */
   readonly contracts?: readonly BusRequest[];
+  /** Whether a home broker trusts, beside its own devices' CA, those in its trust folder. */
+  readonly gateways?: boolean;
   readonly limits?: Partial<MosquittoLimits>;
   readonly ports?: Partial<MosquittoPorts>;
   /** Where the broker sees the folder that these files are in. */
@@ -33,6 +35,7 @@ export function mosquittoFiles(options: MosquittoFilesOptions): Readonly<Record<
     'mosquitto.conf': mosquittoConf({
       name,
       role,
+      gateways: options.gateways ?? false,
       limits: { ...defaultMosquittoLimits[role], ...limits },
       ports: { ...defaultPorts[role], ...ports },
       folder: options.folder ?? '/mosquitto/config',

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Authority, generateKeys } from '@mqtt2go/pki';
+import { Authority, generateKeys, type IssuedCertificate, type KeyObject } from '@mqtt2go/pki';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { subjectHash } from './subject-hash.js';
 import { writeTrustAnchors } from './trust-anchors.js';
@@ -60,6 +60,45 @@ describe('writeTrustAnchors', () => {
       await writeFile(path, pem);
       expect(openssl('verify', '-no-CAfile', '-CApath', join(folder, 'trust'), path)).toContain(': OK');
     }
+  });
+
+  it('has OpenSSL trust a CA below a root, what it may issue, and nothing else below that root', async () => {
+    const nowMs = Date.now();
+    const root = Authority.createRoot({
+      commonName: 'root',
+      keys: await generateKeys(),
+      nowMs,
+      validityMs: 86_400_000,
+    });
+    const gatewayOf = async (commonName: string): Promise<Authority> => {
+      const { publicKey, privateKey } = await generateKeys();
+      const request = { commonName, homeId: 'home-1', use: 'devices', publicKey, nowMs } as const;
+      return new Authority(root.issueGatewayAuthority(request).pem, privateKey);
+    };
+    const [trusted, other] = [await gatewayOf('trusted'), await gatewayOf('other')];
+    await writeTrustAnchors(join(folder, 'trust'), [trusted.certificate]);
+    const verify = async (
+      issue: (publicKey: KeyObject) => IssuedCertificate,
+      authority: Authority,
+    ): Promise<string> => {
+      const leaf = join(folder, 'leaf.pem');
+      const chain = join(folder, 'chain.pem');
+      await writeFile(leaf, issue((await generateKeys()).publicKey).pem);
+      await writeFile(chain, authority.certificate);
+      const more = ['-no-CAfile', '-no-CAstore', '-CApath', join(folder, 'trust'), '-untrusted', chain];
+      try {
+        return openssl('verify', '-purpose', 'sslclient', ...more, leaf);
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const device = (authority: Authority) => (publicKey: KeyObject) =>
+      authority.issueDevice({ deviceId: 'lamp', publicKey, nowMs });
+    expect(await verify(device(trusted), trusted)).toContain(': OK');
+    expect(await verify(device(other), other)).toContain('unable to get local issuer certificate');
+    expect(await verify(device(root), root)).toContain('self-signed certificate in certificate chain');
+    const preloaded = (publicKey: KeyObject) => trusted.issuePreloadedDevice({ deviceId: 'lamp', publicKey, nowMs });
+    expect(await verify(preloaded, trusted)).toContain('permitted subtree violation');
   });
 
   it('takes away what is no more, and leaves alone what is not its own', async () => {
