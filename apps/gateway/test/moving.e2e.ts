@@ -134,6 +134,7 @@ describe('a home that moves', () => {
     };
     const [lamp] = await setUp({ onMoved, moverTimes: { ...times, deadlineMs: 4_000 } }, 1);
     if (lamp === undefined) throw new Error('no device');
+    const there = await contents(pair, pair.cloud);
     for (const state of ['freezing', 'copying', 'admitting']) {
       dying = state;
       await pair.move('remote');
@@ -150,7 +151,8 @@ describe('a home that moves', () => {
         state: 'rolled-back',
         reason: expect.stringMatching(/timeout|unavailable/),
       });
-      expect(await standings(pair), state).toStrictEqual(['here', undefined]);
+      expect(await standings(pair), state).toStrictEqual(['here', 'here']);
+      expect(await contents(pair, pair.cloud), state).toStrictEqual(there);
     }
     await pair.move('remote');
     await pair.until(({ state }) => state === 'telling' || state === 'moved');
@@ -203,11 +205,13 @@ describe('a home that moves', () => {
   it('does not leave while a device is being added, nor for anybody who may not move it', async () => {
     await setUp({}, 1);
     const { gateway, cloud, homeId } = pair;
+    const there = await contents(pair, cloud);
     const controller = await gateway.connectApp(app);
     await request(controller, app, await gateway.mint());
     await pair.move('remote');
     expect(await pair.ended()).toMatchObject({ state: 'rolled-back', reason: 'another_device_is_being_added' });
-    expect(await standings(pair)).toStrictEqual(['here', undefined]);
+    expect(await standings(pair)).toStrictEqual(['here', 'here']);
+    expect(await contents(pair, cloud)).toStrictEqual(there);
 
     const once = { retries: 0 };
     await expect(gateway.operator.call(moving.moveHome, { homeId: 'other', to: 'remote' }, once)).rejects.toMatchObject(
@@ -239,7 +243,7 @@ describe('a home that moves', () => {
     };
     expect(await ask({ cert, key })).toMatchObject({ statusCode: 403, code: 'forbidden' });
     expect(await ask({}, { ...body, homeId })).toMatchObject({ statusCode: 403, code: 'forbidden' });
-    expect(await ask({ cert, key }, { ...body, homeId, step: 'take' })).toMatchObject({ code: 'unknown_home' });
+    expect(await ask({ cert, key }, { ...body, homeId, step: 'take' })).toMatchObject({ code: 'conflict' });
     expect(await ask({ cert, key }, { ...body, homeId, step: 'steal' })).toMatchObject({ code: 'malformed_message' });
   });
 
@@ -419,7 +423,7 @@ async function gatewayRequestsOf(issuing: KeyPair) {
   };
 }
 
-/** How the home stands at its gateway and in the cloud. */
+/** How the home stands at its gateway and in the cloud; that has placed it when it invited its gateway, without devices. */
 async function standings({ gateway, cloud, homeId }: GatewayPair): Promise<(string | undefined)[]> {
   return [await standingAt(gateway, homeId), await standingAt(cloud, homeId)];
 }

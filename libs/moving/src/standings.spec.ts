@@ -81,6 +81,18 @@ describe('how a home stands', () => {
     ).toMatchObject({ standing: 'moved', movedTo: to });
   });
 
+  it('is left alone by the discarding of a move that never reached it, and keeps what it took', () => {
+    const live: HomeStanding[] = [
+      here,
+      { standing: 'here', moveId: second, movedTo: undefined },
+      { standing: 'leaving', moveId: second, movedTo: undefined },
+      { standing: 'arriving', moveId: second, movedTo: undefined },
+    ];
+    for (const one of live) expect(nextStanding(one, 'discard', first)).toStrictEqual({ outcome: 'unchanged' });
+    const taken: HomeStanding = { standing: 'here', moveId: first, movedTo: undefined };
+    expect(() => nextStanding(taken, 'discard', first)).toThrow(new Mqtt2goError('conflict').message);
+  });
+
   it('is the same after a step that is taken twice', () => {
     fc.assert(
       fc.property(

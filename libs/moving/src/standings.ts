@@ -118,7 +118,9 @@ export function nextStanding(
   if (current === undefined) return stepOfUnknown(step, moveId);
   const rule = standingRule(current.standing);
   const own = current.moveId === moveId;
-  if (rule.repeats.includes(step) && (own || step === 'thaw' || step === 'discard')) return { outcome: 'unchanged' };
+  // Of a move that never got here, nothing is left to discard.
+  if (step === 'discard' && !own) return { outcome: 'unchanged' };
+  if (rule.repeats.includes(step) && (own || step === 'thaw')) return { outcome: 'unchanged' };
   const target = rule.on[step];
   // A home that is in no move takes up the next one; all else is of the move that is under way.
   const begins = step === 'freeze' || step === 'receive';

@@ -26,7 +26,10 @@ export class Home {
   @Column({ name: 'moved_to_port', type: 'integer', nullable: true })
   movedToPort: number | null;
 
-  /** User names that were here before the home itself came: of those who reach it through its gateway's bridge. */
-  @Column({ name: 'hosted', type: 'varchar', length: 129, array: true, default: () => "'{}'" })
-  hosted: string[];
+  /**
+   * Of a home that arrives and was here before, without devices: the user names of those who reach it through its gateway's
+   * bridge, if any. Null for all others.
+   */
+  @Column({ name: 'hosted', type: 'varchar', length: 129, array: true, nullable: true })
+  hosted: string[] | null;
 }

@@ -5,6 +5,7 @@ import { ControllerNamesAndSecrets1767398400000 } from './1767398400000-controll
 import { HomesOnBrokers1767484800000 } from './1767484800000-homes-on-brokers.js';
 import { HomeStandings1770163200000 } from './1770163200000-home-standings.js';
 import { GatewayAuthorities1771027200000 } from './1771027200000-gateway-authorities.js';
+import { HostedHomes1771113600000 } from './1771113600000-hosted-homes.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -14,4 +15,5 @@ export const migrations = [
   auditMigration(schema),
   HomeStandings1770163200000,
   GatewayAuthorities1771027200000,
+  HostedHomes1771113600000,
 ];

@@ -83,7 +83,7 @@ export class HomeMoves {
     { homeId, moveId, step, to }: MoveStep,
   ): Promise<HomeStandingName | undefined> {
     const stored = await this.find(manager, homeId);
-    // One that is only reached from here comes as one that was never here.
+    // One that was only placed here, or is only reached from here, comes as one that was never here.
     const isHosted = step === 'receive' && stored?.standing === 'here' && !(await hasDevices(manager, homeId));
     const current = isHosted ? undefined : stored;
     if (step === 'receive') await this.requireGoingOn(manager, moveId);
@@ -111,7 +111,7 @@ export class HomeMoves {
       [homeId, standing, moveId, movedTo?.host ?? null, movedTo?.port ?? null],
     );
     if (step === 'take') {
-      await manager.query(`UPDATE topic_generator.home SET hosted = '{}' WHERE home_id = $1`, [homeId]);
+      await manager.query(`UPDATE topic_generator.home SET hosted = NULL WHERE home_id = $1`, [homeId]);
       await manager.query(`DELETE FROM topic_generator.controller WHERE home_id = $1 AND role = 'bridge'`, [homeId]);
     }
     await this.audit(manager, homeId, { step, standing, moveId, ...(to && { to: `${to.host}:${to.port}` }) });
@@ -130,18 +130,18 @@ export class HomeMoves {
     for (const table of ['device', 'home_group']) {
       await manager.query(`DELETE FROM topic_generator.${table} WHERE home_id = $1`, [homeId]);
     }
-    const [hosted] = await manager.query<{ hosted: string[] }[]>(
+    const [before] = await manager.query<{ hosted: string[] | null }[]>(
       'SELECT hosted FROM topic_generator.home WHERE home_id = $1',
       [homeId],
     );
-    const remaining = hosted?.hosted ?? [];
+    const hosted = before?.hosted ?? null;
     await manager.query(
       'DELETE FROM topic_generator.controller WHERE home_id = $1 AND username <> ALL($2::varchar[])',
-      [homeId, remaining],
+      [homeId, hosted ?? []],
     );
-    if (remaining.length > 0) {
+    if (hosted !== null) {
       await manager.query(
-        `UPDATE topic_generator.home SET standing = 'here', move_id = NULL, hosted = '{}' WHERE home_id = $1`,
+        `UPDATE topic_generator.home SET standing = 'here', move_id = NULL, hosted = NULL WHERE home_id = $1`,
         [homeId],
       );
     } else {
