@@ -78,13 +78,13 @@ export class TopicGeneratorModule {
         },
         {
           provide: GatewayTrust,
-          useFactory: (dataSource: DataSource) =>
-            new GatewayTrust(dataSource, {
+          useFactory: (dataSource: DataSource, brokers: HomeBrokers) =>
+            new GatewayTrust(dataSource, brokers, {
               brokers: homeBrokers,
               locks: hasReplicas ? new ProcessLocks(dataSource, { namespace: `${schema}/gateways` }) : undefined,
               log: log.child({ service: 'topic-generator' }),
             }),
-          inject: [DataSource],
+          inject: [DataSource, HomeBrokers],
         },
         { provide: ControllerSecrets, useFactory: () => new ControllerSecrets(new SecretBox(deps.encryptionKey)) },
         NewDevices,

@@ -13,6 +13,8 @@ export interface DevicePrincipal {
   readonly deviceType: string;
   /** Upper-case hex serial numbers of the certificates it may come with; any other is turned away. */
   readonly certificateSerials: readonly string[];
+  /** Its certificate may be of its home's gateway, for brokers that have to be told whose CA to trust. */
+  readonly trustsGateway?: true | undefined;
   /** Its home has moved to another broker: it is told so, gets what was kept for it, and can say nothing else. */
   readonly hasMoved?: true | undefined;
 }

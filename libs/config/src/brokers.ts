@@ -164,8 +164,8 @@ export interface HomeBrokerConfig extends AccessBrokerConfig {
   /** `wss://…` */
   readonly controllerWebSocketUrl: string | undefined;
   /**
-   * Of kind `mosquitto`: for homes with gateways of their own. It trusts the gateways of the homes that are on it, each of which
-   * can speak there for any device.
+   * Of kind `mosquitto`: for homes with gateways of their own. It trusts the gateways of the homes that have devices on it, and
+   * knows devices by the whole subjects of their certificates.
    */
   readonly gateways: boolean;
 }

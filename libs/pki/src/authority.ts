@@ -20,7 +20,7 @@ import {
   uriAltName,
 } from './extensions.js';
 import { type KeyObject, type KeyPair, publicKeyDer, Signer } from './keys.js';
-import { homeOfAuthority, homeUnit, localDomains, localNetworks } from './homes.js';
+import { homeOfAuthority, homeUnit, localDomains, localNetworks, organization } from './homes.js';
 import { encodeName, type SubjectName } from './names.js';
 import { joinPem, toPem } from './pem.js';
 import { type CrlEntry, revocationListDer } from './revocation-list.js';
@@ -35,8 +35,6 @@ import {
 } from './validity.js';
 import { publicKeyBits, subjectOf } from './x509-reading.js';
 
-/** The organization in every subject. */
-const organization = 'MQTT2GO';
 const version3 = encoded(explicit(0, new Integer({ value: 2 })));
 
 export interface IssuedCertificate {

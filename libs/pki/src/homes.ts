@@ -1,12 +1,25 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
+/** The organization in every subject. */
+export const organization = 'MQTT2GO';
+
 /**
  * The organizational unit that stands for a home in the subjects of its devices, where its gateway issues them. A hash,
  * because X.509 compares names without regard to case and blanks, and ids of homes are told apart by case.
  */
 export function homeUnit(homeId: string): string {
   return `home ${createHash('sha256').update(homeId).digest('hex').slice(0, 40)}`;
+}
+
+/**
+ * The subject of a device's operational certificate as RFC 2253 writes it, and Mosquitto's `use_subject_as_username` with it.
+ * @param homeId of whose gateway the certificate is; by its name constraints, that can give no subject of another home. Without it,
+ *   of one that the platform itself has issued
+ */
+export function deviceSubject(deviceId: string, homeId?: string): string {
+  const unit = homeId === undefined ? [] : [`OU=${homeUnit(homeId)}`];
+  return [`serialNumber=${deviceId}`, `CN=${deviceId}`, ...unit, `O=${organization}`].join(',');
 }
 
 const homeUri = /(?:^|, )URI:urn:mqtt2go:home:([A-Za-z0-9_.-]{1,64})(?=$|, )/;

@@ -12,7 +12,7 @@ export * from './certificate.js';
 export * from './chain.js';
 export * from './device-bundle.js';
 export * from './files.js';
-export { homeOfAuthority, homeUnit, isLocalHost } from './homes.js';
+export { deviceSubject, homeOfAuthority, homeUnit, isLocalHost } from './homes.js';
 export {
   generateKeys,
   type KeyAlgorithm,

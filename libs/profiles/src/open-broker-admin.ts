@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { AedesBrokerAdmin } from '@mqtt2go/broker-admin-aedes';
 import { HttpBrokerAdmin } from '@mqtt2go/broker-admin-http';
 import { MosquittoBrokerAdmin } from '@mqtt2go/broker-admin-mosquitto';
-import type { AccessBrokerConfig, ServiceFiles } from '@mqtt2go/config';
+import type { AccessBrokerConfig, HomeBrokerConfig, ServiceFiles } from '@mqtt2go/config';
 import type { BrokerLink } from '@mqtt2go/messaging';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
 
 export interface BrokerAdminOptions {
-  readonly broker: AccessBrokerConfig;
+  readonly broker: AccessBrokerConfig | HomeBrokerConfig;
   readonly role: 'home' | 'activation';
   readonly link: BrokerLink;
   readonly clock: Clock;
@@ -36,7 +36,7 @@ export async function openBrokerAdmin(options: BrokerAdminOptions): Promise<Open
     case 'mosquitto': {
       const { accessDir } = broker;
       const admin = new MosquittoBrokerAdmin(link, {
-        broker: role,
+        broker: 'gateways' in broker && broker.gateways ? 'home-of-gateways' : role,
         log,
         clock,
         ...(accessDir === undefined ? {} : { accessDir }),

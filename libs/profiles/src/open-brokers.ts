@@ -80,7 +80,7 @@ export class ServiceBrokers {
     const administered = async (broker: HomeBrokerConfig): Promise<AdministeredHomeBroker> => {
       const { name, kind, accessDir, gateways, controllerUrl, controllerWebSocketUrl } = broker;
       const admin = await this.admin(broker, 'home', name);
-      // Mosquitto knows certificates by their common names alone: any gateway's CA could give any of them.
+      // Mosquitto knows certificates by their common names, of which any gateway's CA could give any, unless it is set up for it.
       const trustsGateways = kind !== 'mosquitto' || gateways;
       const keepsTrust = gateways && accessDir !== undefined;
       return { name, admin, trustsGateways, keepsTrust, controllerUrl, controllerWebSocketUrl };
@@ -118,7 +118,11 @@ export class ServiceBrokers {
     };
   }
 
-  private async admin(broker: AccessBrokerConfig, role: 'home' | 'activation', name: string): Promise<BrokerAdmin> {
+  private async admin(
+    broker: AccessBrokerConfig | HomeBrokerConfig,
+    role: 'home' | 'activation',
+    name: string,
+  ): Promise<BrokerAdmin> {
     const { clock, log, config, files } = this.options;
     // Each would answer from a copy of its own, of which the others' changes know nothing.
     if (broker.kind === 'http') this.refuseReplicas(broker.urls, 'asks one of them only');

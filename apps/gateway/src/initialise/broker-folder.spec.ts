@@ -1,3 +1,4 @@
+import { deviceSubject } from '@mqtt2go/pki';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -184,13 +185,15 @@ describe("a broker's access", () => {
       ]);
     }
     await write('home-0', true);
-    expect(await usernames()).toEqual(['ann@one', 'lamp-one']);
+    const lamp = deviceSubject('lamp-one');
+    expect(await usernames()).toEqual(['ann@one', lamp, deviceSubject('lamp-one', 'one')].sort());
     const trust = join(folder, 'access', 'trust');
     expect(await readdir(trust)).toEqual([`${subjectHash(ca)}.0`]);
     expect(await readFile(join(trust, `${subjectHash(ca)}.0`), 'utf8')).toBe(ca);
     await client.query('DELETE FROM topic_generator.gateway_authority');
     await write('home-0', true);
     expect(await readdir(trust)).toEqual([]);
+    expect(await usernames()).toEqual(['ann@one', lamp]);
   });
 
   it('is not written again while it is the same', async () => {

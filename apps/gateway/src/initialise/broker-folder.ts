@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '@mqtt2go/access';
-import { brokerFileNames, dynsecSnapshot, writeTrustAnchors } from '@mqtt2go/broker-admin-mosquitto';
+import { type AccessBroker, brokerFileNames, dynsecSnapshot, writeTrustAnchors } from '@mqtt2go/broker-admin-mosquitto';
 import { openActivations } from '@mqtt2go/discovery';
 import { PUBLIC_FILE_MODE, SECRET_FILE_MODE, writeFileAtomically } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
@@ -63,7 +63,7 @@ export function withControllersCertificate(configuration: string): string {
 
 /** A broker's access as the database has it. */
 export interface AccessSource {
-  readonly role: 'home' | 'activation';
+  readonly role: AccessBroker;
   principals(): AsyncIterable<Principal>;
   /** PEM; of an activation broker, and of a home broker for homes with gateways. */
   trustAnchors?(): Promise<readonly string[]>;
@@ -96,7 +96,7 @@ export async function openAccessSource(options: AccessSourceOptions): Promise<Ac
   }
   const home = await openHomePrincipals({ databaseUrl, log }, { broker, isFirst });
   return {
-    role: 'home',
+    role: gateways ? 'home-of-gateways' : 'home',
     principals: () => home.all(),
     ...(gateways && { trustAnchors: () => home.trustAnchors() }),
     close: () => home.close(),

@@ -140,7 +140,11 @@ async function writeAccess(role: 'home' | 'activation', gateways: boolean, folde
   const snapshot = join(folder, brokerFileNames.snapshot);
   await makeFolder(dirname(snapshot));
   if ((await readIfThere(snapshot)) === undefined) {
-    await writeFileAtomically(snapshot, await dynsecSnapshot([], role), PUBLIC_FILE_MODE);
+    await writeFileAtomically(
+      snapshot,
+      await dynsecSnapshot([], gateways ? 'home-of-gateways' : role),
+      PUBLIC_FILE_MODE,
+    );
   }
   if (role !== 'activation' && !gateways) return;
   const trust = join(folder, brokerFileNames.trust);

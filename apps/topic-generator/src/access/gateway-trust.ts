@@ -4,8 +4,8 @@ import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
-import type { HomeBroker } from './home-brokers.js';
-import type { HomePrincipalsOptions } from './home-principals.js';
+import type { HomeBroker, HomeBrokers } from './home-brokers.js';
+import { type HomePrincipalsOptions, principalsOf } from './home-principals.js';
 
 export interface GatewayName {
   readonly homeId: string;
@@ -34,6 +34,7 @@ export class GatewayTrust implements OnApplicationBootstrap, BeforeApplicationSh
 
   constructor(
     private readonly dataSource: DataSource,
+    private readonly homeBrokers: HomeBrokers,
     private readonly options: GatewayTrustOptions,
   ) {
     this.brokers = options.brokers.filter(({ keepsTrust }) => keepsTrust === true);
@@ -72,22 +73,29 @@ export class GatewayTrust implements OnApplicationBootstrap, BeforeApplicationSh
       [homeId, gatewayId, publicKeyHash(publicKey).toString('hex'), authority],
     );
     await this.tellBrokers();
+    await this.tellOfDevices(homeId);
   }
 
-  /** Of a gateway that was turned away. A broker that has met one of its devices trusts it until that is started again. */
+  /**
+   * Of a gateway that was turned away. A broker that has met one of its devices goes on taking its certificates until that is
+   * started again, and lets who comes with one do nothing.
+   */
   async distrust({ homeId, gatewayId }: GatewayName): Promise<void> {
-    const [removed] = await this.dataSource.query<[unknown[], number]>(
-      'DELETE FROM topic_generator.gateway_authority WHERE home_id = $1 AND gateway_id = $2 RETURNING 1',
+    await this.dataSource.query(
+      'DELETE FROM topic_generator.gateway_authority WHERE home_id = $1 AND gateway_id = $2',
       [homeId, gatewayId],
     );
-    if (removed.length > 0 && this.brokers.length > 0) {
-      const brokers = this.brokers.map(({ name }) => name);
-      this.options.log.warn(
-        { homeId, gatewayId, brokers },
-        'a gateway was revoked: start the home broker of its home again, which may remember its CA',
-      );
-    }
     await this.tellBrokers();
+    await this.tellOfDevices(homeId);
+  }
+
+  /** With certificates of their home's gateway they come by names that are good for as long as that is trusted. */
+  private async tellOfDevices(homeId: string): Promise<void> {
+    const keys = await principalsOf(this.dataSource, homeId);
+    await this.homeBrokers.sync(
+      homeId,
+      keys.filter(({ kind }) => kind === 'device'),
+    );
   }
 
   /** @throws Mqtt2goError `unavailable` where a broker's folder cannot be written */

@@ -47,6 +47,8 @@ interface Shard {
 }
 
 const owedIntervalMs = 1_000;
+/** As many as a broker is told of at a time. */
+const keysPerCall = 500;
 
 /**
  * The home brokers, each with its copy of who may come to it. A home's principals are on its broker only, and nothing
@@ -106,7 +108,9 @@ export class HomeBrokers implements OnApplicationBootstrap, BeforeApplicationShu
 
   /** Makes the home's broker act by what is committed for `keys`. Same errors as {@link change}. */
   async sync(homeId: string, keys: readonly PrincipalKey[]): Promise<void> {
-    await this.tell(await this.shardOf(homeId), keys);
+    if (keys.length === 0) return;
+    const shard = await this.shardOf(homeId);
+    for (let at = 0; at < keys.length; at += keysPerCall) await this.tell(shard, keys.slice(at, at + keysPerCall));
   }
 
   private async shardOf(homeId: string): Promise<Shard> {

@@ -14,6 +14,7 @@ interface DeviceRow {
   readonly device_type: string;
   readonly serial_numbers: string[] | null;
   readonly has_moved: boolean;
+  readonly trusts_gateway: boolean;
 }
 
 interface ControllerRow {
@@ -37,6 +38,7 @@ const serving = (...kinds: StandingRule['serves'][]): string =>
 
 const selectDevices = `
   SELECT d.device_id, home_id, d.gateway_id, d.device_type, ${serving('told')} AS has_moved,
+    EXISTS (SELECT FROM topic_generator.gateway_authority a WHERE a.home_id = d.home_id) AS trusts_gateway,
     (SELECT array_agg(c.serial_number ORDER BY c.serial_number)
       FROM topic_generator.device_certificate c
       WHERE c.device_id = d.device_id AND c.dropped_at IS NULL) AS serial_numbers
@@ -110,6 +112,7 @@ export class HomePrincipals implements PrincipalSource {
       gatewayId: row.gateway_id,
       deviceType: row.device_type,
       certificateSerials: row.serial_numbers ?? [],
+      ...(row.trusts_gateway && { trustsGateway: true }),
       ...(row.has_moved && { hasMoved: true }),
     }));
   }
@@ -143,6 +146,16 @@ export class HomePrincipals implements PrincipalSource {
       ...(row.has_moved && { hasMoved: true }),
     }));
   }
+}
+
+/** Everybody of a home, whether its broker is told of them or not. */
+export async function principalsOf(dataSource: DataSource, homeId: string): Promise<PrincipalKey[]> {
+  const rows = await dataSource.query<{ kind: 'device' | 'controller'; id: string }[]>(
+    `SELECT 'device' AS kind, device_id AS id FROM topic_generator.device WHERE home_id = $1
+     UNION ALL SELECT 'controller', username FROM topic_generator.controller WHERE home_id = $1`,
+    [homeId],
+  );
+  return rows.map(({ kind, id }) => ({ kind, id }));
 }
 
 /** A device all of whose certificates were dropped keeps its home, but has nothing to come with. */

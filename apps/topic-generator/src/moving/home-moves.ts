@@ -1,4 +1,3 @@
-import type { PrincipalKey } from '@mqtt2go/access';
 import { callerActor, writeAudit } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
 import { type BrokerAddress, type HomeStanding, nextStanding } from '@mqtt2go/moving';
@@ -7,6 +6,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { GatewayTrust } from '../access/gateway-trust.js';
 import { HomeBrokers } from '../access/home-brokers.js';
+import { principalsOf } from '../access/home-principals.js';
 import { Homes } from '../homes/homes.js';
 import { schema } from '../schema.js';
 
@@ -24,9 +24,6 @@ interface HomeRow {
   readonly moved_to_host: string | null;
   readonly moved_to_port: number | null;
 }
-
-/** As many principals as the broker is told of at a time. */
-const principalsPerCall = 500;
 
 /** Which steps change whom the home's broker serves. */
 const changesAccess: ReadonlySet<MoveStepName> = new Set<MoveStepName>(['release', 'prepare', 'discard']);
@@ -48,10 +45,10 @@ export class HomeMoves {
   async take(move: MoveStep): Promise<HomeStandingName | undefined> {
     const { homeId, step } = move;
     // Where nothing is left, only the names of before tell the broker who goes.
-    const leaving = step === 'discard' || step === 'take' ? await this.principals(homeId) : [];
+    const leaving = step === 'discard' || step === 'take' ? await principalsOf(this.dataSource, homeId) : [];
     const standing = await this.dataSource.transaction((manager) => this.store(manager, move));
     if (standing === undefined) {
-      if (leaving.length > 0) await this.tell(homeId, leaving);
+      await this.brokers.sync(homeId, leaving);
       if (step === 'discard') await this.dataSource.transaction((manager) => this.remove(manager, move));
       await this.trust.tellBrokers();
       this.homes.forget(homeId);
@@ -59,8 +56,8 @@ export class HomeMoves {
     }
     // Before anybody is told to come.
     if (step === 'prepare') await this.trust.tellBrokers();
-    if (step === 'take') await this.tell(homeId, leaving);
-    if (changesAccess.has(step)) await this.tell(homeId, await this.principals(homeId));
+    if (step === 'take') await this.brokers.sync(homeId, leaving);
+    if (changesAccess.has(step)) await this.brokers.sync(homeId, await principalsOf(this.dataSource, homeId));
     return standing;
   }
 
@@ -169,21 +166,6 @@ export class HomeMoves {
   private async audit(manager: EntityManager, homeId: string, details: Record<string, string>): Promise<void> {
     const actor = callerActor(currentCaller(), 'federation');
     await writeAudit(manager, schema, [{ actor, action: 'home.moving', homeId, details }]);
-  }
-
-  private async principals(homeId: string): Promise<PrincipalKey[]> {
-    const rows = await this.dataSource.query<{ kind: 'device' | 'controller'; id: string }[]>(
-      `SELECT 'device' AS kind, device_id AS id FROM topic_generator.device WHERE home_id = $1
-       UNION ALL SELECT 'controller', username FROM topic_generator.controller WHERE home_id = $1`,
-      [homeId],
-    );
-    return rows.map(({ kind, id }) => ({ kind, id }));
-  }
-
-  private async tell(homeId: string, keys: readonly PrincipalKey[]): Promise<void> {
-    for (let at = 0; at < keys.length; at += principalsPerCall) {
-      await this.brokers.sync(homeId, keys.slice(at, at + principalsPerCall));
-    }
   }
 }
 

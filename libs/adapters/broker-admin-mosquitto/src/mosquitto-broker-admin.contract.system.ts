@@ -14,26 +14,30 @@ beforeAll(async () => {
   }
 });
 
-brokerAdminContract(
-  'MosquittoBrokerAdmin',
-  async () => {
-    const stage = await MosquittoStage.start(certificates, 'home');
-    return {
-      admin: stage.admin(),
-      connect: async ({ key, certificateSerial, password }) => {
-        const door = certificateSerial === undefined ? 'controllers' : 'devices';
-        const outcome = await tryConnect(stage.url(door), {
-          ca: certificates.root.certificate,
-          ...(password !== undefined && { username: key.id, password }),
-          ...(certificateSerial !== undefined && ofDevices.get(`${key.id} ${certificateSerial}`)),
-        });
-        if ('refusedWith' in outcome) return undefined;
-        return { maySubscribe: (filter) => subscribes(outcome.client, filter), closed: closed(outcome.client) };
-      },
-      restart: () => stage.killAndStart(),
-      close: () => stage.close(),
-    };
-  },
-  // It knows a certificate by its CN, lets everybody in whose certificate TLS trusts, and ends changed sessions.
-  { knowsCertificates: false, turnsAway: false, keepsChangedSessions: false },
-);
+const contract = (name: string, gateways: boolean): void =>
+  brokerAdminContract(
+    name,
+    async () => {
+      const stage = await MosquittoStage.start(certificates, 'home', { gateways });
+      return {
+        admin: stage.admin(),
+        connect: async ({ key, certificateSerial, password }) => {
+          const door = certificateSerial === undefined ? 'controllers' : 'devices';
+          const outcome = await tryConnect(stage.url(door), {
+            ca: certificates.root.certificate,
+            ...(password !== undefined && { username: key.id, password }),
+            ...(certificateSerial !== undefined && ofDevices.get(`${key.id} ${certificateSerial}`)),
+          });
+          if ('refusedWith' in outcome) return undefined;
+          return { maySubscribe: (filter) => subscribes(outcome.client, filter), closed: closed(outcome.client) };
+        },
+        restart: () => stage.killAndStart(),
+        close: () => stage.close(),
+      };
+    },
+    // It knows a certificate by its CN, lets everybody in whose certificate TLS trusts, and ends changed sessions.
+    { knowsCertificates: false, turnsAway: false, keepsChangedSessions: false },
+  );
+
+contract('MosquittoBrokerAdmin', false);
+contract('MosquittoBrokerAdmin for homes with gateways', true);

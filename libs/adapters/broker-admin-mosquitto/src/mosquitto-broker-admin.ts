@@ -5,7 +5,7 @@ import { BrokerAdmin, type Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { roleAnswer } from './control/commands.js';
 import { type BrokerAdminLink, ControlChannel } from './control/control-channel.js';
-import { type AccessBroker, entryOf, isHeld } from './entries/entry.js';
+import { type AccessBroker, entriesOf, isHeld } from './entries/entry.js';
 import { Expiry } from './expiry.js';
 import type { Log } from './log.js';
 import { CopyWriter } from './rebuild/copy-writer.js';
@@ -74,13 +74,13 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
   constructor(link: BrokerAdminLink, options: MosquittoBrokerAdminOptions) {
     super();
     this.#options = options;
-    const { clock, log, accessDir, timeoutMs = 5_000, snapshotDelayMs = 2_000 } = options;
+    const { broker, clock, log, accessDir, timeoutMs = 5_000, snapshotDelayMs = 2_000 } = options;
     this.#channel = new ControlChannel(link, {
       timeoutMs,
       maxCommandsPerMessage,
       onListening: () => void this.#connected(),
     });
-    this.#writer = new CopyWriter(this.#channel, log);
+    this.#writer = new CopyWriter(this.#channel, broker, log);
     this.#expiry = new Expiry(clock, (id) => void this.#end(id));
     if (accessDir !== undefined) {
       const renew = (): Promise<void> => this.#purpose.run('snapshot', () => this.#askAll());
@@ -155,10 +155,10 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
 
   async #put(principal: Principal): Promise<void> {
     const { broker, clock } = this.#options;
-    const entry = entryOf(principal, broker, clock.now());
-    this.#expiry.set(principal.id, entry?.expiresAtMs);
-    if (entry === undefined) await this.#writer.remove(principal);
-    else await this.#writer.put(entry);
+    const entries = entriesOf(principal, broker, clock.now());
+    this.#expiry.set(principal.id, entries[0]?.expiresAtMs);
+    if (entries.length === 0) await this.#writer.remove(principal);
+    for (const entry of entries) await this.#writer.put(entry);
   }
 
   async #remove(key: PrincipalKey): Promise<void> {

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { ListedClient } from '../control/commands.js';
 import { activation, controller, device } from '../test-support/principals.js';
 import { fingerprintOf, relate } from './compare.js';
-import { describeEntry, type Entry, entryOf, readExpiry } from './entry.js';
+import { describeEntry, type Entry, entriesOf, readExpiry } from './entry.js';
 
-function entry(...args: Parameters<typeof entryOf>): Entry {
-  const made = entryOf(...args);
+function entry(...args: Parameters<typeof entriesOf>): Entry {
+  const [made] = entriesOf(...args);
   if (made === undefined) throw new Error('held by nobody');
   return made;
 }

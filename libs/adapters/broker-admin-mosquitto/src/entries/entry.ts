@@ -11,12 +11,16 @@ import {
   type Principal,
   type PrincipalKey,
 } from '@mqtt2go/access';
+import { deviceSubject } from '@mqtt2go/pki';
 import { identifierPattern } from '@mqtt2go/protocol';
 import type { Acl } from '../control/commands.js';
 import { aclsOf } from './acls.js';
 
-/** Brokers that have the dynamic security plugin. */
-export type AccessBroker = 'home' | 'activation';
+/**
+ * Brokers that have the dynamic security plugin. A `home-of-gateways` trusts CAs of gateways, and knows devices by the whole
+ * subjects of their certificates, of which such a CA can give none of another home; all others know them by their common names.
+ */
+export type AccessBroker = 'home' | 'home-of-gateways' | 'activation';
 
 export interface RoleEntry {
   readonly rolename: string;
@@ -25,13 +29,22 @@ export interface RoleEntry {
   readonly isOwn: boolean;
 }
 
-/** What the plugin is to hold for one principal. */
+/** A role that nobody has, and that tells by which other name a device may come: of a device's home its id tells nothing. */
+export interface Card {
+  readonly rolename: string;
+  /** Empty where there is none. */
+  readonly otherName: string;
+}
+
+/** What the plugin is to hold for one of the names of a principal. */
 export interface Entry {
   readonly key: PrincipalKey;
   readonly username: string;
   /** Devices have to come with it; set, it also spares the plugin a search of all sessions when it tells of the client. */
   readonly clientid?: string;
   readonly roles: readonly RoleEntry[];
+  /** Of a device that is known by whole subjects. */
+  readonly card?: Card;
   /** What makes the client what it is, besides its roles. Another one is another client. */
   readonly identity: string;
   readonly serials: readonly string[];
@@ -51,19 +64,25 @@ export function isHeld({ kind, id }: PrincipalKey, broker: AccessBroker): boolea
   return kind === 'device' ? identifierPattern.test(id) : kind === 'controller' && isControllerUsername(id);
 }
 
-/** What the plugin is to hold for a principal; undefined if that is nothing. */
-export function entryOf(principal: Principal, broker: AccessBroker, nowMs: number): Entry | undefined {
-  if (!isHeld(principal, broker)) return undefined;
+/** What the plugin is to hold for a principal: nothing, one client, or one for each name that a device may come by. */
+export function entriesOf(principal: Principal, broker: AccessBroker, nowMs: number): readonly Entry[] {
+  if (!isHeld(principal, broker)) return [];
   switch (principal.kind) {
     case 'device':
-      return deviceEntry(principal);
+      return broker === 'home-of-gateways' ? subjectEntries(principal) : deviceEntries(principal);
     case 'controller':
-      return controllerEntry(principal);
+      return controllerEntries(principal);
     case 'activation':
-      return principal.expiresAtMs > nowMs ? activationEntry(principal) : undefined;
+      return principal.expiresAtMs > nowMs ? activationEntries(principal) : [];
     case 'service':
-      return undefined;
+      return [];
   }
+}
+
+/** The id of whom a client's user name stands for. */
+export function idOf(username: string, broker: AccessBroker): string {
+  const deviceId = broker === 'home-of-gateways' ? /^serialNumber=([^,]*),/.exec(username)?.[1] : undefined;
+  return deviceId ?? username;
 }
 
 /** A client's textual description: its identity and, after a blank, the certificates that it may come with. */
@@ -82,20 +101,47 @@ export function readExpiry(text: string): number | undefined {
   return ends === undefined ? undefined : Number(ends);
 }
 
-export const ownRoleOf = (deviceId: string): string => `activation/${deviceId}`;
+/** The role of an activation, which goes with its client. */
+export const activationRoleOf = (deviceId: string): string => `activation/${deviceId}`;
+/** The role of a device's client, where clients share none. */
+export const subjectRoleOf = (subject: string): string => `subject/${subject}`;
+export const cardOf = (deviceId: string): string => `note/subject/${deviceId}`;
 
-function deviceEntry(device: DevicePrincipal): Entry | undefined {
+function deviceEntries(device: DevicePrincipal): readonly Entry[] {
   const { certificateSerials } = device;
   const roles = deviceRoles(device);
-  if (certificateSerials.length === 0 || roles === undefined) return undefined;
-  return {
-    key: { kind: 'device', id: device.id },
-    username: device.id,
-    clientid: device.id,
-    roles,
-    identity: 'device',
+  if (certificateSerials.length === 0 || roles === undefined) return [];
+  return [
+    {
+      key: { kind: 'device', id: device.id },
+      username: device.id,
+      clientid: device.id,
+      roles,
+      identity: 'device',
+      serials: certificateSerials,
+    },
+  ];
+}
+
+/**
+ * By the subject of the platform's certificates and, where its home's gateway is trusted, by that of the gateway's. The user
+ * name is not the device's id, for which no `%u` can stand: no two have the same roles.
+ */
+function subjectEntries(device: DevicePrincipal): readonly Entry[] {
+  const { id, homeId, trustsGateway, certificateSerials } = device;
+  const acls = aclsOf(grantsOf(device, 'home'));
+  if (certificateSerials.length === 0 || acls.length === 0) return [];
+  const ofGateway = trustsGateway === true ? deviceSubject(id, homeId) : '';
+  const identity = `device:${tag(JSON.stringify(acls))}`;
+  return [deviceSubject(id), ...(ofGateway === '' ? [] : [ofGateway])].map((subject) => ({
+    key: { kind: 'device', id },
+    username: subject,
+    clientid: subject,
+    roles: [{ rolename: subjectRoleOf(subject), acls, isOwn: true }],
+    card: { rolename: cardOf(id), otherName: ofGateway },
+    identity,
     serials: certificateSerials,
-  };
+  }));
 }
 
 /** The last ones: a home's devices are changed together, and most are of few types. */
@@ -144,42 +190,46 @@ function compileDeviceRoles(rolename: string, kind: DeviceKind): readonly RoleEn
   ];
 }
 
-function controllerEntry(controller: ControllerPrincipal): Entry | undefined {
+function controllerEntries(controller: ControllerPrincipal): readonly Entry[] {
   const { id, homeId, gatewayId, role, password, secret, hasMoved } = controller;
   const acls = aclsOf(grantsOf(controller, 'home'));
-  if (acls.length === 0) return undefined;
-  return {
-    key: { kind: 'controller', id },
-    username: id,
-    // Its listeners force it to that.
-    clientid: id,
-    roles: [
-      {
-        rolename: `${hasMoved === true ? movedPrefix : ''}controller/${homeId}/${gatewayId}/${role}`,
-        acls,
-        isOwn: false,
-      },
-    ],
-    identity: `controller:${tag(`${password.iterations} ${password.salt} ${password.hash}`)}`,
-    serials: [],
-    password,
-    ...(secret !== undefined && { secret }),
-  };
+  if (acls.length === 0) return [];
+  return [
+    {
+      key: { kind: 'controller', id },
+      username: id,
+      // Its listeners force it to that.
+      clientid: id,
+      roles: [
+        {
+          rolename: `${hasMoved === true ? movedPrefix : ''}controller/${homeId}/${gatewayId}/${role}`,
+          acls,
+          isOwn: false,
+        },
+      ],
+      identity: `controller:${tag(`${password.iterations} ${password.salt} ${password.hash}`)}`,
+      serials: [],
+      password,
+      ...(secret !== undefined && { secret }),
+    },
+  ];
 }
 
-function activationEntry(activation: ActivationPrincipal): Entry | undefined {
+function activationEntries(activation: ActivationPrincipal): readonly Entry[] {
   const { id, activationCode, expiresAtMs } = activation;
   const acls = aclsOf(grantsOf(activation, 'activation'));
-  if (acls.length === 0) return undefined;
-  return {
-    key: { kind: 'activation', id },
-    username: id,
-    clientid: id,
-    roles: [{ rolename: ownRoleOf(id), acls, isOwn: true }],
-    identity: `activation:${tag(activationCode)}:${expiresAtMs}`,
-    serials: [],
-    expiresAtMs,
-  };
+  if (acls.length === 0) return [];
+  return [
+    {
+      key: { kind: 'activation', id },
+      username: id,
+      clientid: id,
+      roles: [{ rolename: activationRoleOf(id), acls, isOwn: true }],
+      identity: `activation:${tag(activationCode)}:${expiresAtMs}`,
+      serials: [],
+      expiresAtMs,
+    },
+  ];
 }
 
 /** Tells two secrets apart and says nothing else of them. */

@@ -137,7 +137,9 @@ function devices({ role, gateways, ports, limits, folder }: MosquittoConfOptions
     `capath ${folder}/${brokerFileNames.trust}`,
   ];
   return [
-    '# Devices: user name and client id are the CN of the certificate, whatever else they say.',
+    gateways
+      ? '# Devices: user name and client id are the subject of the certificate; a gateway’s CA can give none of another home.'
+      : '# Devices: user name and client id are the CN of the certificate, whatever else they say.',
     `listener ${ports.devices}`,
     'protocol mqtt',
     'plugin_use access',
@@ -146,7 +148,7 @@ function devices({ role, gateways, ports, limits, folder }: MosquittoConfOptions
     ...(role === 'home' ? [`cafile ${folder}/${brokerFileNames.devicesCa}`] : []),
     ...(role === 'activation' || gateways ? trusted : []),
     'require_certificate true',
-    'use_identity_as_username true',
+    gateways ? 'use_subject_as_username true' : 'use_identity_as_username true',
     'use_username_as_clientid true',
   ];
 }

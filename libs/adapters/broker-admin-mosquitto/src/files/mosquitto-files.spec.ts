@@ -53,7 +53,11 @@ describe('the configuration of a broker', () => {
     const conf = mosquittoFiles({ name: 'home-0', role: 'home', gateways: true, contracts })['mosquitto.conf'] ?? '';
     const own = 'cafile /mosquitto/config/devices-ca.crt';
     const trust = 'capath /mosquitto/config/access/trust';
-    expect(listenersOf(conf).get('8883')).toEqual(expect.arrayContaining([own, trust]));
+    const listener = listenersOf(conf).get('8883');
+    // Its name constraints are of the whole subject.
+    const names = ['use_subject_as_username true', 'use_username_as_clientid true'];
+    expect(listener).toEqual(expect.arrayContaining([own, trust, ...names]));
+    expect(listener).not.toContain('use_identity_as_username true');
     expect(conf.match(/^capath /gm)).toHaveLength(1);
     expect(confOf('home')).not.toMatch(/^capath /m);
   });

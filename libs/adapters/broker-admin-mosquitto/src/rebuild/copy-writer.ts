@@ -1,4 +1,5 @@
 import type { PrincipalKey } from '@mqtt2go/access';
+import { deviceSubject } from '@mqtt2go/pki';
 import {
   alreadyThere,
   type Command,
@@ -10,14 +11,25 @@ import {
 } from '../control/commands.js';
 import type { ControlChannel } from '../control/control-channel.js';
 import { fingerprintOf, relate } from '../entries/compare.js';
-import { describeEntry, type Entry, ownRoleOf, type RoleEntry, readDescription, readExpiry } from '../entries/entry.js';
+import {
+  type AccessBroker,
+  activationRoleOf,
+  type Card,
+  cardOf,
+  describeEntry,
+  type Entry,
+  type RoleEntry,
+  readDescription,
+  readExpiry,
+  subjectRoleOf,
+} from '../entries/entry.js';
 import type { Log } from '../log.js';
 
 /**
  * A role that nobody has, whose description holds the serials that were added to a device since its client was made:
  * they cannot be written into the client without ending its session.
  */
-export const noteOf = (deviceId: string): string => `note/serials/${deviceId}`;
+export const noteOf = (username: string): string => `note/serials/${username}`;
 export const noteName = /^note\/serials\/(.*)$/;
 
 /** What {@link CopyWriter.put} has found or made of a client. */
@@ -35,6 +47,7 @@ export class CopyWriter {
 
   constructor(
     private readonly channel: ControlChannel,
+    private readonly broker: AccessBroker,
     private readonly log: Log,
   ) {}
 
@@ -43,6 +56,7 @@ export class CopyWriter {
    * made anew, which ends it.
    */
   async put(entry: Entry): Promise<Outcome> {
+    if (entry.card !== undefined) await this.#lay(entry.card);
     const roles = entry.roles.filter(({ rolename, isOwn }) => isOwn || !this.#known().has(rolename));
     const mayCreate = entry.password === undefined || entry.secret !== undefined;
     const replies = await this.#send([
@@ -70,13 +84,22 @@ export class CopyWriter {
     return this.#reconcile(entry, actual, noted);
   }
 
-  /** Deletes a client, which ends its session. It takes what is its own with it. */
+  /** Deletes a principal's clients, which ends their sessions. They take what is their own with them. */
   async remove({ kind, id }: PrincipalKey): Promise<void> {
-    await this.#send([
-      { command: 'deleteClient', username: id },
-      ...(kind === 'device' ? [deleteRole(noteOf(id))] : []),
-      ...(kind === 'activation' ? [deleteRole(ownRoleOf(id))] : []),
-    ]);
+    if (kind === 'activation') {
+      await this.#send([{ command: 'deleteClient', username: id }, deleteRole(activationRoleOf(id))]);
+    } else if (kind === 'device' && this.broker === 'home-of-gateways') {
+      const [card] = await this.#send([{ command: 'getRole', rolename: cardOf(id) }]);
+      const names = [deviceSubject(id), otherNameOn(card)].filter((name) => name !== '');
+      await this.#send([...names.flatMap((name) => this.#removal(name)), deleteRole(cardOf(id))]);
+    } else {
+      await this.removeName(id);
+    }
+  }
+
+  /** Deletes one client of a home broker. */
+  async removeName(username: string): Promise<void> {
+    await this.#send(this.#removal(username));
   }
 
   /** Deletes the client of an activation that has ended by what the broker holds: another process may have renewed it. */
@@ -96,6 +119,31 @@ export class CopyWriter {
   /** Gives a role that all may share other rules; ends sessions of clients that have had it since the broker's start. */
   async changeRole({ rolename, acls }: RoleEntry): Promise<void> {
     await this.#send([{ command: 'modifyRole', rolename, acls }]);
+  }
+
+  /**
+   * Before any client of the name on it: whoever looks at the card finds all that there is of the device. A device that has
+   * come to another home has another name, and is not to be found by the former one.
+   */
+  async #lay({ rolename, otherName }: Card): Promise<void> {
+    const [, found] = await this.#send([
+      { command: 'createRole', rolename, textdescription: otherName, acls: [] },
+      { command: 'getRole', rolename },
+    ]);
+    const former = otherNameOn(found);
+    if (former === otherName) return;
+    await this.#send([
+      ...(former === '' ? [] : this.#removal(former)),
+      { command: 'modifyRole', rolename, textdescription: otherName },
+    ]);
+  }
+
+  #removal(username: string): Command[] {
+    return [
+      { command: 'deleteClient', username },
+      deleteRole(noteOf(username)),
+      ...(this.broker === 'home-of-gateways' ? [deleteRole(subjectRoleOf(username))] : []),
+    ];
   }
 
   async #reconcile(entry: Entry, actual: ListedClient, noted: readonly string[]): Promise<Outcome> {
@@ -160,6 +208,11 @@ export class CopyWriter {
     }
     return replies;
   }
+}
+
+/** On the answer to a question for a card. */
+function otherNameOn(card: Reply | undefined): string {
+  return roleAnswer.safeParse(card?.data).data?.role.textdescription ?? '';
 }
 
 function createRole({ rolename, acls }: RoleEntry): Command {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Principal } from '@mqtt2go/access';
 import type { Command } from '../control/commands.js';
 import { defaultAccess } from '../entries/acls.js';
-import { type AccessBroker, entryOf } from '../entries/entry.js';
+import { type AccessBroker, entriesOf } from '../entries/entry.js';
 
 /**
  * A role that nobody has. Its description tells where the copy comes from: made whole by a service while the broker
@@ -14,7 +14,15 @@ export type Origin = 'live' | 'snapshot';
 
 /** The roles of these tell which policy a copy was made by. */
 const samples: readonly Principal[] = [
-  { kind: 'device', id: 'd', homeId: 'h', gatewayId: 'g', deviceType: 't', certificateSerials: ['01'] },
+  {
+    kind: 'device',
+    id: 'd',
+    homeId: 'h',
+    gatewayId: 'g',
+    deviceType: 't',
+    certificateSerials: ['01'],
+    trustsGateway: true,
+  },
   ...(['administrator', 'family_member', 'guest'] as const).map(
     (role): Principal => ({
       kind: 'controller',
@@ -34,7 +42,7 @@ const policies = new Map<AccessBroker, string>();
 function policyOf(broker: AccessBroker): string {
   const known = policies.get(broker);
   if (known !== undefined) return known;
-  const entries = samples.map((sample) => entryOf(sample, broker, 0));
+  const entries = samples.map((sample) => entriesOf(sample, broker, 0));
   const policy = createHash('sha256')
     .update(JSON.stringify({ entries, defaultAccess }))
     .digest('base64url')

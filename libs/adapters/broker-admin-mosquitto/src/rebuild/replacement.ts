@@ -1,9 +1,10 @@
 import type { Principal } from '@mqtt2go/access';
+import { deviceSubject } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import type { ControlChannel } from '../control/control-channel.js';
 import { defaultAccess } from '../entries/acls.js';
 import { relate } from '../entries/compare.js';
-import { type AccessBroker, type Entry, entryOf, type RoleEntry } from '../entries/entry.js';
+import { type AccessBroker, type Entry, entriesOf, idOf, type RoleEntry } from '../entries/entry.js';
 import type { CopyWriter } from './copy-writer.js';
 import type { Lanes } from './lanes.js';
 import { digestOf, type Listing, listAll, listNames, type Pace } from './listing.js';
@@ -67,10 +68,10 @@ export class Replacement {
     let entries: Entry[] = [];
     for await (const principal of principals) {
       onPrincipal?.(principal);
-      const entry = entryOf(principal, broker, clock.now());
-      if (entry === undefined) continue;
-      this.#kept.add(entry.username);
-      entries.push(entry);
+      for (const entry of entriesOf(principal, broker, clock.now())) {
+        this.#kept.add(entry.username);
+        entries.push(entry);
+      }
       if (entries.length < collectedAtOnce) continue;
       await this.#tell(entries);
       entries = [];
@@ -120,10 +121,12 @@ export class Replacement {
   #differs(entry: Entry): boolean {
     const actual = this.#listing.clients.get(entry.username);
     if (actual === undefined) return this.#isToBeRepaired('missing', entry.username);
-    const hasOtherRole = entry.roles.some(({ rolename, acls, isOwn }) => {
-      const digest = this.#listing.roles.get(rolename);
-      return digest === undefined || (isOwn && digest !== digestOf(acls));
-    });
+    const hasOtherRole =
+      (entry.card !== undefined && !this.#listing.roles.has(entry.card.rolename)) ||
+      entry.roles.some(({ rolename, acls, isOwn }) => {
+        const digest = this.#listing.roles.get(rolename);
+        return digest === undefined || (isOwn && digest !== digestOf(acls));
+      });
     const relation = hasOtherRole ? 'different' : relate(actual, entry, this.#listing.notes.get(entry.username));
     if (relation === 'grown') return this.#options.audit === undefined;
     return relation === 'different' && this.#isToBeRepaired('different', entry.username);
@@ -131,24 +134,28 @@ export class Replacement {
 
   async #put(entry: Entry): Promise<void> {
     const { lanes, writer, touched } = this.#options;
-    await lanes.run(entry.username, async () => {
-      if (!touched.has(entry.username)) await writer.put(entry);
+    const { id } = entry.key;
+    await lanes.run(id, async () => {
+      if (!touched.has(id)) await writer.put(entry);
     });
   }
 
   async #removeOthers(names: Iterable<string>): Promise<void> {
     const { lanes, writer, touched, broker } = this.#options;
-    const kind = broker === 'activation' ? 'activation' : 'device';
     const others = [...names].filter(
-      (name) => !this.#kept.has(name) && !touched.has(name) && this.#isToBeRepaired('extra', name),
+      (name) => !this.#kept.has(name) && !touched.has(idOf(name, broker)) && this.#isToBeRepaired('extra', name),
     );
     for (let at = 0; at < others.length; at += underWayAtOnce) {
       await Promise.all(
-        others.slice(at, at + underWayAtOnce).map((id) =>
-          lanes.run(id, async () => {
-            if (!touched.has(id)) await writer.remove({ kind, id });
-          }),
-        ),
+        others.slice(at, at + underWayAtOnce).map((name) => {
+          const id = idOf(name, broker);
+          return lanes.run(id, async () => {
+            if (touched.has(id)) return;
+            if (broker === 'activation') await writer.remove({ kind: 'activation', id });
+            else if (name === deviceSubject(id)) await writer.remove({ kind: 'device', id });
+            else await writer.removeName(name);
+          });
+        }),
       );
     }
     for (const name of others) this.#listing.clients.delete(name);

@@ -1,7 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '@mqtt2go/access';
 import { defaultAccess } from '../entries/acls.js';
-import { type AccessBroker, describeEntry, type Entry, entryOf, type RoleEntry } from '../entries/entry.js';
+import {
+  type AccessBroker,
+  type Card,
+  describeEntry,
+  entriesOf,
+  type Entry,
+  type RoleEntry,
+} from '../entries/entry.js';
 import { markerRole, markerText } from '../rebuild/marker.js';
 
 /** Collects what the plugin reads when the broker starts (`plugin_opt_config_file`). */
@@ -15,10 +22,14 @@ export class SnapshotBuilder {
   ) {}
 
   add(principal: Principal): void {
-    const entry = entryOf(principal, this.broker, this.nowMs);
-    if (entry === undefined || !hasReadablePassword(entry)) return;
-    for (const role of entry.roles) if (!this.#roles.has(role.rolename)) this.#roles.set(role.rolename, roleJson(role));
-    this.#clients.push({ username: entry.username, json: clientJson(entry) });
+    for (const entry of entriesOf(principal, this.broker, this.nowMs)) {
+      if (!hasReadablePassword(entry)) continue;
+      for (const role of entry.roles) {
+        if (!this.#roles.has(role.rolename)) this.#roles.set(role.rolename, roleJson(role));
+      }
+      if (entry.card !== undefined) this.#roles.set(entry.card.rolename, cardJson(entry.card));
+      this.#clients.push({ username: entry.username, json: clientJson(entry) });
+    }
   }
 
   build(): string {
@@ -64,6 +75,10 @@ function hasReadablePassword({ password }: Entry): boolean {
 
 function roleJson({ rolename, acls }: RoleEntry): string {
   return JSON.stringify({ rolename, acls });
+}
+
+function cardJson({ rolename, otherName }: Card): string {
+  return JSON.stringify({ rolename, textdescription: otherName, acls: [] });
 }
 
 function clientJson(entry: Entry): string {

@@ -1,4 +1,11 @@
-import { Authority, generateKeys, type IssuedCertificate, type KeyObject, writePrivateKey } from '@mqtt2go/pki';
+import {
+  Authority,
+  generateKeys,
+  type IssuedCertificate,
+  type KeyObject,
+  type KeyPair,
+  writePrivateKey,
+} from '@mqtt2go/pki';
 
 /** PEM, as TLS takes it. */
 export interface Credentials {
@@ -19,6 +26,37 @@ async function issue(
   const { privateKey, publicKey } = await generateKeys();
   const issued = request(publicKey, Date.now());
   return { cert: authority.withChain(issued.pem), key: writePrivateKey(privateKey) };
+}
+
+const gatewayCa = { commonName: 'Gateway CA', use: 'devices' } as const;
+
+/** A gateway's CA in the hands of whoever has opened the box. */
+export class GatewayAuthority {
+  constructor(
+    readonly certificate: string,
+    private readonly keys: KeyPair,
+  ) {}
+
+  /** A device with its home's name in its subject. */
+  device(deviceId: string): Promise<Credentials> {
+    return this.#sign(new Authority(this.certificate, this.keys.privateKey), deviceId);
+  }
+
+  /** What the key can sign and the CA's certificate does not allow: a device of another home, or of none. */
+  async forged(deviceId: string, homeId?: string): Promise<Credentials> {
+    const { publicKey, privateKey } = this.keys;
+    const nowMs = Date.now();
+    const free = Authority.createRoot({ commonName: gatewayCa.commonName, keys: this.keys, nowMs, validityMs: yearMs });
+    if (homeId === undefined) return this.#sign(free, deviceId);
+    const { pem } = free.issueGatewayAuthority({ ...gatewayCa, homeId, publicKey, nowMs });
+    return this.#sign(new Authority(pem, privateKey), deviceId);
+  }
+
+  async #sign(authority: Authority, deviceId: string): Promise<Credentials> {
+    const { privateKey, publicKey } = await generateKeys();
+    const { pem } = authority.issueDevice({ deviceId, publicKey, nowMs: Date.now() });
+    return { cert: `${pem}${this.certificate}`, key: writePrivateKey(privateKey) };
+  }
 }
 
 /** All the authorities around a platform, and one that is nobody's. */
@@ -68,6 +106,18 @@ export class Certificates {
         ...(validityMs !== undefined && { validityMs }),
       }),
     );
+  }
+
+  /** The CA of a home's gateway. */
+  async gateway(homeId: string): Promise<GatewayAuthority> {
+    const keys = await generateKeys();
+    const { pem } = this.root.issueGatewayAuthority({
+      ...gatewayCa,
+      homeId,
+      publicKey: keys.publicKey,
+      nowMs: Date.now(),
+    });
+    return new GatewayAuthority(pem, keys);
   }
 
   /** A pre-loaded certificate, by one of the manufacturers or by somebody foreign. */

@@ -5,6 +5,7 @@ import type { BusRequest, Principal, ServiceName } from '@mqtt2go/access';
 import { SystemClock } from '@mqtt2go/ports';
 import { injectedImages, type RunningContainer, silentLogger, startContainer, waitFor } from '@mqtt2go/testing';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import type { AccessBroker } from '../entries/entry.js';
 import type { MosquittoRole } from '../files/limits.js';
 import { brokerFileNames } from '../files/mosquitto-conf.js';
 import { mosquittoFiles } from '../files/mosquitto-files.js';
@@ -15,6 +16,8 @@ import { mustConnect, type Outcome, tryConnect } from './clients.js';
 
 export interface StageOptions {
   readonly contracts?: readonly BusRequest[];
+  /** Whether a home broker is for homes with gateways of their own. */
+  readonly gateways?: boolean;
   /** Whom the broker is to know from its start; nobody, from an empty folder, by default. */
   readonly snapshotOf?: readonly Principal[];
 }
@@ -34,6 +37,7 @@ export class MosquittoStage {
 
   private constructor(
     readonly role: MosquittoRole,
+    private readonly access: AccessBroker,
     readonly certificates: Certificates,
     readonly folder: string,
     readonly container: RunningContainer,
@@ -43,14 +47,14 @@ export class MosquittoStage {
   static async start(
     certificates: Certificates,
     role: MosquittoRole,
-    { contracts = [], snapshotOf }: StageOptions = {},
+    { contracts = [], gateways = false, snapshotOf }: StageOptions = {},
   ): Promise<MosquittoStage> {
     const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-broker-'));
     await chmod(folder, 0o755);
     await mkdir(join(folder, brokerFileNames.trust), { recursive: true });
     const services = await certificates.service('broker');
     const files: Record<string, string> = {
-      ...mosquittoFiles({ name: `${role}-0`, role, contracts }),
+      ...mosquittoFiles({ name: `${role}-0`, role, gateways, contracts }),
       [brokerFileNames.serverCertificate]: certificates.server.cert,
       [brokerFileNames.serverKey]: certificates.server.key,
       [brokerFileNames.devicesCa]: certificates.root.certificate,
@@ -58,8 +62,9 @@ export class MosquittoStage {
       [brokerFileNames.servicesKey]: services.key,
       [brokerFileNames.servicesCa]: certificates.services.certificate,
     };
+    const access = role === 'activation' ? role : gateways ? 'home-of-gateways' : 'home';
     if (snapshotOf !== undefined && role !== 'bus') {
-      files[brokerFileNames.snapshot] = await dynsecSnapshot(snapshotOf, role);
+      files[brokerFileNames.snapshot] = await dynsecSnapshot(snapshotOf, access);
     }
     for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     const container = await startContainer({
@@ -72,7 +77,7 @@ export class MosquittoStage {
       tmpfs: { '/mosquitto/data': 'mode=1777' },
     });
     const own = await certificates.service(role === 'activation' ? 'discovery' : 'topic-generator');
-    const stage = new MosquittoStage(role, certificates, folder, container, own);
+    const stage = new MosquittoStage(role, access, certificates, folder, container, own);
     await stage.isListening();
     return stage;
   }
@@ -92,7 +97,7 @@ export class MosquittoStage {
     const admin = new MosquittoBrokerAdmin(
       { address: this.url('services'), open: (suffix) => this.openService(suffix, { reconnectPeriod: 50 }) },
       {
-        broker: this.role === 'activation' ? 'activation' : 'home',
+        broker: this.access,
         log: silentLogger,
         clock: new SystemClock(),
         auditIntervalMs: 0,
