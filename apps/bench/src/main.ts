@@ -32,6 +32,7 @@ loopback and is removed at the end.
   --idle N         gateway: seconds of watching it do nothing (60)
   --concurrency N  embedded, stack: how many at once (24)
   --sizes N,N,...  access: how many devices the broker knows (1000,20000,100000)
+  --gateways       access: a broker for homes with gateways, every device with a certificate of its gateway
   --seconds N      stack: how long devices are added (120)
   --registered N   stack: how many devices are registered for the comparison (100000)
   --json           the figures as JSON only
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
       idle: { type: 'string', default: '60' },
       concurrency: { type: 'string', default: '24' },
       sizes: { type: 'string', default: '1000,20000,100000' },
+      gateways: { type: 'boolean', default: false },
       seconds: { type: 'string', default: '120' },
       registered: { type: 'string', default: '100000' },
       json: { type: 'boolean', default: false },
@@ -80,7 +82,7 @@ async function main(): Promise<void> {
     access: () =>
       accessBench(
         process.env.MQTT2GO_MOSQUITTO_IMAGE ?? 'mqtt2go/offline-mosquitto',
-        values.sizes.split(',').map((size) => positive.parse(size)),
+        { sizes: values.sizes.split(',').map((size) => positive.parse(size)), gateways: values.gateways },
         tell,
       ),
     move: () => moveBench(positive.parse(values.devices ?? 1_000), tell),

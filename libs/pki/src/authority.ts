@@ -20,7 +20,7 @@ import {
   uriAltName,
 } from './extensions.js';
 import { type KeyObject, type KeyPair, publicKeyDer, Signer } from './keys.js';
-import { homeOfAuthority, homeUnit, localDomains, localNetworks, organization } from './homes.js';
+import { deviceName, homeName, homeOfAuthority, localDomains, localNetworks, organization } from './homes.js';
 import { encodeName, type SubjectName } from './names.js';
 import { joinPem, toPem } from './pem.js';
 import { type CrlEntry, revocationListDer } from './revocation-list.js';
@@ -200,7 +200,7 @@ export class Authority {
   issueGatewayAuthority({ use, homeId, ...request }: GatewayAuthorityRequest): IssuedCertificate {
     const confinement =
       use === 'devices'
-        ? [clientPurpose, nameConstraints({ subject: encodeName(homeSubject(homeId)) })]
+        ? [clientPurpose, nameConstraints({ subject: encodeName(homeName(homeId)) })]
         : [serverPurpose, nameConstraints({ domains: localDomains, networks: localNetworks })];
     return this.#issue(request, { organization, commonName: request.commonName }, ISSUING_AUTHORITY_VALIDITY_MS, [
       authorityConstraints(0),
@@ -223,14 +223,14 @@ export class Authority {
 
   /** A device's operational certificate: an 802.1AR LDevID, for client authentication only. */
   issueDevice(request: DeviceRequest): IssuedCertificate {
-    const subject = {
-      ...(this.#home === undefined ? { organization } : homeSubject(this.#home)),
-      commonName: request.deviceId,
-      serialNumber: request.deviceId,
-    };
     const serialNumber = request.serialNumber ?? createSerialNumber();
     const names = [`urn:mqtt2go:device:${request.deviceId}`, certificateUri('device', request.deviceId, serialNumber)];
-    return this.#issue({ ...request, serialNumber }, subject, DEVICE_VALIDITY_MS, deviceExtensions(names));
+    return this.#issue(
+      { ...request, serialNumber },
+      deviceName(request.deviceId, this.#home),
+      DEVICE_VALIDITY_MS,
+      deviceExtensions(names),
+    );
   }
 
   /**
@@ -313,11 +313,6 @@ export class Authority {
       extensions: [...extensions, subjectKeyIdentifier(keyIdentifier(publicKeyBits(spki))), this.#authorityKey],
     });
   }
-}
-
-/** With what the subject of each device begins whose certificate is from the CA of its home's gateway. */
-function homeSubject(homeId: string): Required<Pick<SubjectName, 'organization' | 'organizationalUnit'>> {
-  return { organization, organizationalUnit: homeUnit(homeId) };
 }
 
 function deviceExtensions(names: readonly string[]): BaseBlock[] {

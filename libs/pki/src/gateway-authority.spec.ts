@@ -1,7 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { Authority } from './authority.js';
-import { homeOfAuthority, homeUnit, isLocalHost } from './homes.js';
+import { deviceSubject, homeOfAuthority, homeUnit, isLocalHost } from './homes.js';
 import { generateKeys, type KeyPair, writePrivateKey } from './keys.js';
 import { readCertificate } from './certificate.js';
 import { joinPem } from './pem.js';
@@ -99,6 +100,21 @@ describe('a gateway’s CA for devices', () => {
     expect(homeOfAuthority(authority.certificate)).toBe('home-1');
     expect(homeOfAuthority(root.certificate)).toBeUndefined();
   });
+
+  it.each(['lamp-1', 'lamp_1', '.', '-_-', 'x'.repeat(64)])(
+    'gives %s the subject that is foretold',
+    async (deviceId) => {
+      const { publicKey } = await generateKeys();
+      // One attribute a line, in the order in which they stand.
+      const subjectOf = (authority: Authority): string =>
+        new X509Certificate(authority.issueDevice({ deviceId, publicKey, nowMs }).pem).subject
+          .split('\n')
+          .reverse()
+          .join(',');
+      expect(subjectOf(await gatewayAuthority('devices'))).toBe(deviceSubject(deviceId, 'home-1'));
+      expect(subjectOf(root)).toBe(deviceSubject(deviceId));
+    },
+  );
 
   it.each([
     ['no home', undefined],

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { type SubjectName, writeName } from './names.js';
 
 /** The organization in every subject. */
 export const organization = 'MQTT2GO';
@@ -18,8 +19,21 @@ export function homeUnit(homeId: string): string {
  *   of one that the platform itself has issued
  */
 export function deviceSubject(deviceId: string, homeId?: string): string {
-  const unit = homeId === undefined ? [] : [`OU=${homeUnit(homeId)}`];
-  return [`serialNumber=${deviceId}`, `CN=${deviceId}`, ...unit, `O=${organization}`].join(',');
+  return writeName(deviceName(deviceId, homeId));
+}
+
+/** The subject of a device's operational certificate; that of one from its home's gateway begins with its home. */
+export function deviceName(deviceId: string, homeId?: string): SubjectName {
+  return {
+    ...(homeId === undefined ? { organization } : homeName(homeId)),
+    commonName: deviceId,
+    serialNumber: deviceId,
+  };
+}
+
+/** With what the subject of each device begins whose certificate is from the CA of its home's gateway. */
+export function homeName(homeId: string): SubjectName {
+  return { organization, organizationalUnit: homeUnit(homeId) };
 }
 
 const homeUri = /(?:^|, )URI:urn:mqtt2go:home:([A-Za-z0-9_.-]{1,64})(?=$|, )/;

@@ -25,8 +25,20 @@ export function encodeName(name: SubjectName): Encoded {
   if (name.organizationalUnit !== undefined)
     add(organizationalUnit, new Utf8String({ value: name.organizationalUnit }));
   if (name.commonName !== undefined) add(commonName, new Utf8String({ value: name.commonName }));
-  if (name.serialNumber !== undefined && printable.test(name.serialNumber)) {
-    add(serialNumber, new PrintableString({ value: name.serialNumber }));
-  }
+  if (hasSerialNumber(name)) add(serialNumber, new PrintableString({ value: name.serialNumber }));
   return encoded(sequence(...rdns));
+}
+
+/** The Name as RFC 2253 writes it, the last attribute first. @param name nothing in it that would have to be escaped */
+export function writeName(name: SubjectName): string {
+  return [
+    ...(hasSerialNumber(name) ? [`serialNumber=${name.serialNumber}`] : []),
+    ...(name.commonName === undefined ? [] : [`CN=${name.commonName}`]),
+    ...(name.organizationalUnit === undefined ? [] : [`OU=${name.organizationalUnit}`]),
+    ...(name.organization === undefined ? [] : [`O=${name.organization}`]),
+  ].join(',');
+}
+
+function hasSerialNumber(name: SubjectName): name is SubjectName & { readonly serialNumber: string } {
+  return name.serialNumber !== undefined && printable.test(name.serialNumber);
 }

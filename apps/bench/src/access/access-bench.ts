@@ -17,7 +17,7 @@ const devicesPerHome = 20;
  */
 export async function accessBench(
   image: string,
-  sizes: readonly number[],
+  { sizes, gateways }: { readonly sizes: readonly number[]; readonly gateways: boolean },
   tell: (line: string) => void,
 ): Promise<Row[]> {
   const rows: Row[] = [];
@@ -26,6 +26,7 @@ export async function accessBench(
     const broker = await MosquittoContainer.start(
       image,
       Array.from({ length: size }, (_, index) => deviceAt(index)),
+      gateways,
     );
     try {
       rows.push(...(await measure(broker, size, tell)));
@@ -38,7 +39,7 @@ export async function accessBench(
 
 async function measure(broker: MosquittoContainer, size: number, tell: (line: string) => void): Promise<Row[]> {
   const admin = new MosquittoBrokerAdmin(await broker.link('topic-generator'), {
-    broker: 'home',
+    broker: broker.access,
     log: pino({ level: 'silent' }),
     clock: new SystemClock(),
     auditIntervalMs: 0,
@@ -122,6 +123,7 @@ function deviceAt(index: number): DevicePrincipal {
     homeId: `home-${Math.floor(index / devicesPerHome)}`,
     gatewayId: 'gw',
     deviceType: 'light',
+    trustsGateway: true,
     certificateSerials: [(index + 0x10_00_00).toString(16).toUpperCase().padStart(8, '0')],
   };
 }

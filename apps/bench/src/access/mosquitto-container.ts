@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Principal } from '@mqtt2go/access';
-import { brokerFileNames, dynsecSnapshot, mosquittoFiles } from '@mqtt2go/broker-admin-mosquitto';
+import { type AccessBroker, brokerFileNames, dynsecSnapshot, mosquittoFiles } from '@mqtt2go/broker-admin-mosquitto';
 import { Authority, generateKeys, type IssuedCertificate, type KeyObject, writePrivateKey } from '@mqtt2go/pki';
 import { tlsLink } from '@mqtt2go/messaging';
 import { connectAsync } from 'mqtt';
@@ -22,6 +22,7 @@ export interface Credentials {
 /** A home broker in a container of its own, configured as in production, that knows `principals` from its start. */
 export class MosquittoContainer {
   private constructor(
+    readonly access: AccessBroker,
     private readonly id: string,
     private readonly folder: string,
     private readonly root: Authority,
@@ -29,7 +30,7 @@ export class MosquittoContainer {
     private readonly published: Readonly<Record<keyof typeof ports, number>>,
   ) {}
 
-  static async start(image: string, principals: Iterable<Principal>): Promise<MosquittoContainer> {
+  static async start(image: string, principals: Iterable<Principal>, gateways: boolean): Promise<MosquittoContainer> {
     const [root, services] = await Promise.all([authority('root'), authority('services')]);
     const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-bench-broker-'));
     await mkdir(join(folder, brokerFileNames.trust), { recursive: true });
@@ -39,15 +40,16 @@ export class MosquittoContainer {
     const door = await identity(services, (publicKey, nowMs) =>
       services.issueService({ service: 'broker', hosts: ['127.0.0.1'], publicKey, nowMs }),
     );
+    const access = gateways ? 'home-of-gateways' : 'home';
     const files: Record<string, string> = {
-      ...mosquittoFiles({ name: 'bench', role: 'home' }),
+      ...mosquittoFiles({ name: 'bench', role: 'home', gateways }),
       [brokerFileNames.serverCertificate]: server.cert,
       [brokerFileNames.serverKey]: server.key,
       [brokerFileNames.devicesCa]: root.certificate,
       [brokerFileNames.servicesCertificate]: door.cert,
       [brokerFileNames.servicesKey]: door.key,
       [brokerFileNames.servicesCa]: services.certificate,
-      [brokerFileNames.snapshot]: await dynsecSnapshot(principals, 'home'),
+      [brokerFileNames.snapshot]: await dynsecSnapshot(principals, access),
     };
     for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     // The broker's user is another one; it is a bench's, with keys that are worth nothing.
@@ -61,7 +63,7 @@ export class MosquittoContainer {
     const port = async (inside: number): Promise<number> =>
       Number((await run('docker', ['port', id, `${inside}/tcp`])).stdout.trim().split('\n')[0]?.split(':').at(-1));
     const published = { devices: await port(ports.devices), services: await port(ports.services) };
-    const broker = new MosquittoContainer(id, folder, root, services, published);
+    const broker = new MosquittoContainer(access, id, folder, root, services, published);
     await broker.untilUp();
     return broker;
   }

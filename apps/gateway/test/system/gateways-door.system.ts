@@ -273,11 +273,18 @@ describe('the gateways’ door of the platform in containers, with two processes
         for (const name of stack.deployment.homes.keys()) await isTurnedAway(identity, devicesPort(name));
       });
 
-      it('from the next start of the broker on, when it was revoked', async () => {
+      it('when it was revoked: for nothing at once, and not at all from the next start of the broker on', async () => {
         const { shard, device } = travelled;
         expect(await trustOf(shard)).toHaveLength(1);
+        const there = await come(device, devicesPort(shard));
+        expect(await there.subscribe(`${device.deviceId}/topics`)).toBe(true);
         await (await stack.operator()).call(federation.revokeGateway, home);
         await waitFor(async () => (await trustOf(shard)).length === 0, 'the CA is taken away', 20_000);
+        const isPowerless = async (): Promise<boolean> => {
+          const again = await come(device, devicesPort(shard));
+          return !(await again.subscribe(`${device.deviceId}/topics`));
+        };
+        await waitFor(isPowerless, 'the device has no rights', 20_000);
         await stack.broker(shard).kill();
         await stack.startedAgain(shard);
         await isTurnedAway(device, devicesPort(shard));

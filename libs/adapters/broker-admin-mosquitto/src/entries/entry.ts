@@ -81,7 +81,8 @@ export function entriesOf(principal: Principal, broker: AccessBroker, nowMs: num
 
 /** The id of whom a client's user name stands for. */
 export function idOf(username: string, broker: AccessBroker): string {
-  const deviceId = broker === 'home-of-gateways' ? /^serialNumber=([^,]*),/.exec(username)?.[1] : undefined;
+  const deviceId =
+    broker === 'home-of-gateways' ? /^(?:serialNumber=[^,]*,)?CN=([^,]*),/.exec(username)?.[1] : undefined;
   return deviceId ?? username;
 }
 

@@ -82,6 +82,10 @@ export class MosquittoStage {
     return stage;
   }
 
+  get gateways(): boolean {
+    return this.access === 'home-of-gateways';
+  }
+
   get accessDir(): string {
     return join(this.folder, 'access');
   }
