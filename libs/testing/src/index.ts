@@ -10,3 +10,5 @@ export * from './test-broker.js';
 export * from './test-certificates.js';
 export * from './test-database.js';
 export * from './waiting.js';
+export { Certificates, type Credentials, GatewayAuthority } from './certificates.js';
+export { closed, mustConnect, nextMessage, type Outcome, subscribes, tryConnect } from './mqtt/clients.js';

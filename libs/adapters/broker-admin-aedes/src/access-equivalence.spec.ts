@@ -12,11 +12,10 @@ import {
   worldPassword,
   worldSerial,
 } from '@mqtt2go/access/testing';
-import { PlainClient } from '@mqtt2go/testing';
+import { PlainClient, Certificates, type Credentials } from '@mqtt2go/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultLimits } from './broker-limits.js';
-import { Certificates, type Credentials } from './test-support/certificates.js';
 import { Stage } from './test-support/stage.js';
 
 /** Limits are tried elsewhere. */

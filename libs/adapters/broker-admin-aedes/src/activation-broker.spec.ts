@@ -1,9 +1,7 @@
-import { Collector, waitFor } from '@mqtt2go/testing';
+import { Collector, waitFor, Certificates, closed, subscribes } from '@mqtt2go/testing';
 import type { ActivationPrincipal } from '@mqtt2go/access';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Schedule } from './guess-throttle.js';
-import { Certificates } from './test-support/certificates.js';
-import { closed, subscribes } from './test-support/clients.js';
 import { Stage } from './test-support/stage.js';
 
 let certificates: Certificates;

@@ -1,11 +1,10 @@
 import { brokerAdminContract, contractDeviceIds, contractSerials } from '@mqtt2go/ports/testing';
 import { SystemClock } from '@mqtt2go/ports';
-import { silentLogger } from '@mqtt2go/testing';
+import { silentLogger, Certificates, closed, type Credentials, subscribes, tryConnect } from '@mqtt2go/testing';
 import { beforeAll } from 'vitest';
 import { AedesBrokerAdmin } from './aedes-broker-admin.js';
 import { EmbeddedBroker } from './embedded-broker.js';
-import { Certificates, type Credentials } from './test-support/certificates.js';
-import { closed, inProcess, subscribes, tryConnect } from './test-support/clients.js';
+import { inProcess } from './test-support/clients.js';
 
 let certificates: Certificates;
 const ofDevices = new Map<string, Credentials>();

@@ -1,11 +1,10 @@
 import { accessControlTopic } from '@mqtt2go/access';
 import { SystemClock } from '@mqtt2go/ports';
-import { Collector, deferred, silentLogger, waitFor } from '@mqtt2go/testing';
+import { Collector, deferred, silentLogger, waitFor, Certificates, tryConnect } from '@mqtt2go/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AedesBrokerAdmin } from './aedes-broker-admin.js';
 import { EmbeddedBroker } from './embedded-broker.js';
-import { Certificates } from './test-support/certificates.js';
-import { inProcess, tryConnect } from './test-support/clients.js';
+import { inProcess } from './test-support/clients.js';
 import { device } from './test-support/stage.js';
 
 let broker: EmbeddedBroker;

@@ -1,8 +1,8 @@
+import { Certificates, type Credentials } from '@mqtt2go/testing';
 import { bridgeRules } from '@mqtt2go/access';
 import { Authority, generateKeys, writePrivateKey } from '@mqtt2go/pki';
 import { type IClientOptions, MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Certificates, type Credentials } from './test-support/certificates.js';
 import { received } from './test-support/clients.js';
 import { Stage } from './test-support/stage.js';
 

@@ -1,11 +1,10 @@
 import type { BusRequest } from '@mqtt2go/access';
 import { SystemClock } from '@mqtt2go/ports';
-import { Collector, silentLogger } from '@mqtt2go/testing';
+import { Collector, silentLogger, Certificates, mustConnect, subscribes, tryConnect } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from './embedded-broker.js';
-import { Certificates } from './test-support/certificates.js';
-import { inProcess, mustConnect, subscribes, tryConnect } from './test-support/clients.js';
+import { inProcess } from './test-support/clients.js';
 
 const busRequests: readonly BusRequest[] = [
   { service: 'certificate-authority', verb: 'issue', callers: ['provisioning'] },

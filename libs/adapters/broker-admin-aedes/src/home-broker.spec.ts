@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import type { IClientOptions, MqttClient } from 'mqtt';
-import { Collector, silentLogger } from '@mqtt2go/testing';
+import { Collector, silentLogger, Certificates, closed, subscribes } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { AedesBrokerAdmin } from './aedes-broker-admin.js';
 import { EmbeddedBroker } from './embedded-broker.js';
-import { Certificates } from './test-support/certificates.js';
-import { closed, inProcess, type Received, subscribes } from './test-support/clients.js';
+import { inProcess, type Received } from './test-support/clients.js';
 import { device, Stage } from './test-support/stage.js';
 
 let stage: Stage;

@@ -1,9 +1,8 @@
 import { once } from 'node:events';
-import { Collector, waitFor } from '@mqtt2go/testing';
+import { Collector, waitFor, Certificates, closed, subscribes } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Certificates } from './test-support/certificates.js';
-import { closed, rawTls, subscribes } from './test-support/clients.js';
+import { rawTls } from './test-support/clients.js';
 import { Stage } from './test-support/stage.js';
 
 let certificates: Certificates;

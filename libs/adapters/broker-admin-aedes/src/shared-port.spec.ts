@@ -1,14 +1,13 @@
 import type { ActivationPrincipal } from '@mqtt2go/access';
 import { Authority, generateKeys, hashPassword, joinPem, writePrivateKey } from '@mqtt2go/pki';
 import { FakeClock } from '@mqtt2go/ports';
-import { silentLogger } from '@mqtt2go/testing';
+import { silentLogger, Certificates, closed, type Outcome, subscribes, tryConnect } from '@mqtt2go/testing';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AedesBrokerAdmin } from './aedes-broker-admin.js';
 import { EmbeddedBroker } from './embedded-broker.js';
 import type { Schedule } from './guess-throttle.js';
-import { Certificates } from './test-support/certificates.js';
-import { closed, inProcess, type Outcome, rawTls, subscribes, tryConnect } from './test-support/clients.js';
+import { inProcess, rawTls } from './test-support/clients.js';
 import { device } from './test-support/stage.js';
 
 let certificates: Certificates;

@@ -19,14 +19,13 @@ import {
   worldPassword,
   worldSerial,
 } from '@mqtt2go/access/testing';
-import { PlainClient, waitFor } from '@mqtt2go/testing';
+import { PlainClient, waitFor, Certificates, type Credentials, type GatewayAuthority } from '@mqtt2go/testing';
 import fc from 'fast-check';
 import { connectAsync, type IClientOptions } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokerFileNames } from './files/mosquitto-conf.js';
 import { serviceUser } from './files/services-acl.js';
 import type { MosquittoBrokerAdmin } from './mosquitto-broker-admin.js';
-import { Certificates, type Credentials, type GatewayAuthority } from './test-support/certificates.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 
 /** At the services' door, and in no deployment: may say and hear everything but what begins with `$`. */

@@ -1,8 +1,6 @@
-import { within } from '@mqtt2go/testing';
+import { within, Certificates, closed, nextMessage, subscribes } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlTopic } from './control/commands.js';
-import { Certificates } from './test-support/certificates.js';
-import { closed, nextMessage, subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { activation } from './test-support/principals.js';
 

@@ -1,7 +1,6 @@
+import { Certificates, nextMessage, subscribes } from '@mqtt2go/testing';
 import type { BusRequest } from '@mqtt2go/access';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Certificates } from './test-support/certificates.js';
-import { nextMessage, subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 
 const contracts: readonly BusRequest[] = [

@@ -1,11 +1,9 @@
-import { waitForEvent } from '@mqtt2go/testing';
+import { waitForEvent, Certificates, subscribes } from '@mqtt2go/testing';
 import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Command } from './control/commands.js';
 import { controlTopic } from './control/commands.js';
 import type { Drift } from './rebuild/replacement.js';
-import { Certificates } from './test-support/certificates.js';
-import { subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { controller, device } from './test-support/principals.js';
 

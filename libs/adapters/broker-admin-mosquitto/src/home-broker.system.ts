@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { within } from '@mqtt2go/testing';
+import { within, Certificates, closed, nextMessage, subscribes } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlResponseTopic, controlTopic } from './control/commands.js';
 import { brokerFileNames } from './files/mosquitto-conf.js';
-import { Certificates } from './test-support/certificates.js';
-import { closed, nextMessage, subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { controller, device } from './test-support/principals.js';
 

@@ -1,10 +1,16 @@
 import type { DevicePrincipal } from '@mqtt2go/access';
-import { within } from '@mqtt2go/testing';
+import {
+  within,
+  Certificates,
+  closed,
+  type Credentials,
+  type GatewayAuthority,
+  nextMessage,
+  subscribes,
+} from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { MosquittoBrokerAdmin } from './mosquitto-broker-admin.js';
-import { Certificates, type Credentials, type GatewayAuthority } from './test-support/certificates.js';
-import { closed, nextMessage, subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { controller, device } from './test-support/principals.js';
 

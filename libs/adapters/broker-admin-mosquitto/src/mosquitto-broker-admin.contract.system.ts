@@ -1,7 +1,6 @@
+import { Certificates, closed, type Credentials, subscribes, tryConnect } from '@mqtt2go/testing';
 import { brokerAdminContract, contractDeviceIds, contractSerials } from '@mqtt2go/ports/testing';
 import { beforeAll } from 'vitest';
-import { Certificates, type Credentials } from './test-support/certificates.js';
-import { closed, subscribes, tryConnect } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 
 let certificates: Certificates;

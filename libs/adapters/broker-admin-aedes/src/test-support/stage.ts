@@ -1,12 +1,18 @@
 import type { ControllerPrincipal, DevicePrincipal, Principal } from '@mqtt2go/access';
 import { hashPassword } from '@mqtt2go/pki';
 import { FakeClock } from '@mqtt2go/ports';
-import { silentLogger } from '@mqtt2go/testing';
+import {
+  silentLogger,
+  type Certificates,
+  type Credentials,
+  mustConnect,
+  type Outcome,
+  tryConnect,
+} from '@mqtt2go/testing';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { AedesBrokerAdmin } from '../aedes-broker-admin.js';
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from '../embedded-broker.js';
-import type { Certificates, Credentials } from './certificates.js';
-import { inProcess, mustConnect, type Outcome, tryConnect } from './clients.js';
+import { inProcess } from './clients.js';
 
 /** A broker with its listeners, and what tests do with it. */
 export class Stage {

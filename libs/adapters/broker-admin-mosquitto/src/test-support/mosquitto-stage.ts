@@ -3,7 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BusRequest, Principal, ServiceName } from '@mqtt2go/access';
 import { SystemClock } from '@mqtt2go/ports';
-import { injectedImages, type RunningContainer, silentLogger, startContainer, waitFor } from '@mqtt2go/testing';
+import {
+  injectedImages,
+  type RunningContainer,
+  silentLogger,
+  startContainer,
+  waitFor,
+  type Certificates,
+  type Credentials,
+  mustConnect,
+  type Outcome,
+  tryConnect,
+} from '@mqtt2go/testing';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { AccessBroker } from '../entries/entry.js';
 import type { MosquittoRole } from '../files/limits.js';
@@ -11,8 +22,6 @@ import { brokerFileNames } from '../files/mosquitto-conf.js';
 import { mosquittoFiles } from '../files/mosquitto-files.js';
 import { MosquittoBrokerAdmin, type MosquittoBrokerAdminOptions } from '../mosquitto-broker-admin.js';
 import { dynsecSnapshot } from '../snapshot/dynsec-snapshot.js';
-import type { Certificates, Credentials } from './certificates.js';
-import { mustConnect, type Outcome, tryConnect } from './clients.js';
 
 export interface StageOptions {
   readonly contracts?: readonly BusRequest[];

@@ -15,8 +15,14 @@ export interface Credentials {
 
 const yearMs = 365 * 24 * 60 * 60 * 1000;
 
-async function root(commonName: string): Promise<Authority> {
-  return Authority.createRoot({ commonName, keys: await generateKeys(), nowMs: Date.now(), validityMs: yearMs });
+async function root(commonName: string, pathLength?: number): Promise<Authority> {
+  return Authority.createRoot({
+    commonName,
+    keys: await generateKeys(),
+    nowMs: Date.now(),
+    validityMs: yearMs,
+    ...(pathLength !== undefined && { pathLength }),
+  });
 }
 
 async function issue(
@@ -76,8 +82,8 @@ export class Certificates {
     const [platform, services, manufacturer, otherManufacturer, foreign, issuingKeys] = await Promise.all([
       root('root'),
       root('services'),
-      root('manufacturer'),
-      root('other manufacturer'),
+      root('manufacturer', 0),
+      root('other manufacturer', 0),
       root('foreign'),
       generateKeys(),
     ]);

@@ -30,7 +30,8 @@ export async function mustConnect(url: string, options: IClientOptions): Promise
 
 /** True if the subscription was granted; false too if the connection ends over it. */
 export async function subscribes(client: MqttClient, filter: string): Promise<boolean> {
-  if (!client.connected) return false;
+  // One that comes back by itself may not be there yet.
+  if (!client.connected && client.options.reconnectPeriod === 0) return false;
   return new Promise((resolve) => {
     client.once('close', () => resolve(false));
     client.subscribe(filter, { qos: 1 }, (error, granted) => {
