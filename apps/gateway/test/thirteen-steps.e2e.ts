@@ -1,5 +1,4 @@
 import { generateKeys, writePrivateKey } from '@mqtt2go/pki';
-import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   addDeviceTopic,
@@ -8,10 +7,10 @@ import {
   fetchBrokerData,
   getDeviceTopics,
   join,
-  now,
   renameDevice,
   request,
 } from './support/joining.js';
+import { takeThirteenSteps } from './support/thirteen-steps.js';
 import { report } from './support/wire.js';
 import { type AppCredentials, World } from './support/world.js';
 import type { Wire } from './support/wire.js';
@@ -30,91 +29,7 @@ describe('setup with a remote broker, over real sockets and TLS', () => {
 
   it('adds a device in 13 steps, each with the topic and message of the page', async () => {
     const device = await world.mint({ type: 'socket' });
-    // 1: with the leading slash, as the page's step 1 writes it.
-    const topic = `/${addDeviceTopic(app)}`;
-    await controller.subscribe(topic);
-    await controller.publish(topic, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'activate_device',
-      value: { activation_code: device.code, device_id: device.deviceId },
-    });
-    // 2: the Discovery server has it; told as progress, on the form of the topic that was used.
-    const progress = await controller.hear(announced(device.deviceId));
-    expect(progress.topic).toBe(topic);
-
-    // 5, 6
-    const activation = await world.connectToActivation(device);
-    expect(await activation.subscribe(`${device.code}/activation`)).toBe(true);
-    await activation.publish(`${device.code}/activation`, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'mqtt_credentials',
-      value: 'GET_BROKER_DATA',
-    });
-    // 7
-    const answer = await activation.hear(report('mqtt_credentials'));
-    expect(answer.topic).toBe(`${device.code}/activation`);
-    expect(answer.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'mqtt_credentials',
-      value: {
-        broker_ip: 'localhost',
-        broker_port: world.platform.file.ports.home,
-        device_certificate: expect.stringContaining('BEGIN CERTIFICATE'),
-      },
-    });
-    const { device_certificate: bundle } = answer.json.value as { device_certificate: string };
-    expect(bundle).not.toContain('PRIVATE KEY');
-    const certificate = new X509Certificate(bundle);
-    expect(certificate.subject).toContain(`CN=${device.deviceId}`);
-    await activation.close();
-
-    // 8
-    const home = await world.connectHome({ cert: bundle, key: device.key, deviceId: device.deviceId });
-    expect(await home.subscribe(`${device.deviceId}/topics`)).toBe(true);
-    // 9
-    await home.publish(`${device.deviceId}/topics`, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'topics',
-      value: 'GET_DEVICE_TOPICS',
-    });
-    // 10
-    const asked = await controller.hear(report('rename_device', (value) => typeof value === 'object'));
-    expect(asked.topic).toBe(topic);
-    expect(asked.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'rename_device',
-      value: { device_type: 'socket', device_id: device.deviceId },
-    });
-    // 11
-    await controller.publish(topic, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'rename_device',
-      value: { device_id: device.deviceId, device_name: 'Reading lamp', group_id: 'living-room' },
-    });
-    // 12
-    const told = await home.hear(report('topics'));
-    const own = `${app.homeId}/${app.gatewayId}/living-room/socket/${device.deviceId}`;
-    expect(told.topic).toBe(`${device.deviceId}/topics`);
-    expect(told.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'topics',
-      value: [own],
-    });
-    // 13
-    expect(await home.subscribe(own)).toBe(true);
-    await controller.publish(own, { type: 'command', timestamp: now(), command_type: 'set', value: 'on' });
-    const command = await home.hear(({ topic: heard, json }) => heard === own && json.command_type === 'set');
-    expect(command.json.value).toBe('on');
+    await takeThirteenSteps(world, { app, controller, device, brokerPort: world.platform.file.ports.home });
   });
 
   it('gives a device of several groups a topic for each, from a group array', async () => {

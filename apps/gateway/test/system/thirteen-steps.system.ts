@@ -1,9 +1,7 @@
-import { X509Certificate } from 'node:crypto';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   addDeviceTopic,
-  announced,
   fetchBrokerData,
   getDeviceTopics,
   join,
@@ -11,6 +9,7 @@ import {
   now,
   request,
 } from '../support/joining.js';
+import { takeThirteenSteps } from '../support/thirteen-steps.js';
 import { report } from '../support/wire.js';
 import type { AppCredentials } from '../support/world.js';
 import { SystemStack } from './support/system-stack.js';
@@ -49,93 +48,8 @@ describe('the platform in containers: two home brokers, two processes of each se
     const app = appOn('home-1');
     const controller = await stack.connectApp(app);
     const device = await stack.mint({ type: 'socket' });
-    // 1: with the leading slash, as the page's step 1 writes it.
-    const topic = `/${addDeviceTopic(app)}`;
-    expect(await controller.subscribe(topic)).toBe(true);
-    await controller.publish(topic, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'activate_device',
-      value: { activation_code: device.code, device_id: device.deviceId },
-    });
-    // 2
-    const progress = await controller.hear(announced(device.deviceId));
-    expect(progress.topic).toBe(topic);
-
-    // 5, 6
-    const activation = await stack.connectToActivation(device);
-    expect(await activation.subscribe(`${device.code}/activation`)).toBe(true);
-    await activation.publish(`${device.code}/activation`, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'mqtt_credentials',
-      value: 'GET_BROKER_DATA',
-    });
-    // 7
-    const answer = await activation.hear(report('mqtt_credentials'));
-    expect(answer.topic).toBe(`${device.code}/activation`);
-    expect(answer.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'mqtt_credentials',
-      value: {
-        broker_ip: 'localhost',
-        broker_port: stack.deployment.homes.get('home-1')?.devices,
-        device_certificate: expect.stringContaining('BEGIN CERTIFICATE'),
-      },
-    });
-    const { device_certificate: bundle, broker_port: port } = answer.json.value as {
-      device_certificate: string;
-      broker_port: number;
-    };
-    expect(bundle).not.toContain('PRIVATE KEY');
-    expect(new X509Certificate(bundle).subject).toContain(`CN=${device.deviceId}`);
-    await activation.close();
-
-    // 8
-    const home = await stack.connectHome({ cert: bundle, key: device.key }, 'localhost', port);
-    expect(await home.subscribe(`${device.deviceId}/topics`)).toBe(true);
-    // 9
-    await home.publish(`${device.deviceId}/topics`, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'topics',
-      value: 'GET_DEVICE_TOPICS',
-    });
-    // 10
-    const asked = await controller.hear(report('rename_device', (value) => typeof value === 'object'));
-    expect(asked.topic).toBe(topic);
-    expect(asked.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'rename_device',
-      value: { device_type: 'socket', device_id: device.deviceId },
-    });
-    // 11
-    await controller.publish(topic, {
-      type: 'command',
-      timestamp: now(),
-      command_type: 'rename_device',
-      value: { device_id: device.deviceId, device_name: 'Reading lamp', group_id: 'living-room' },
-    });
-    // 12
-    const told = await home.hear(report('topics'));
-    const own = `${app.homeId}/${app.gatewayId}/living-room/socket/${device.deviceId}`;
-    expect(told.topic).toBe(`${device.deviceId}/topics`);
-    expect(told.json).toEqual({
-      type: 'report',
-      report_type: 'command_response',
-      timestamp: expect.any(Number),
-      report_name: 'topics',
-      value: [own],
-    });
-    // 13
-    expect(await home.subscribe(own)).toBe(true);
-    await controller.publish(own, { type: 'command', timestamp: now(), command_type: 'set', value: 'on' });
-    const command = await home.hear(({ topic: heard, json }) => heard === own && json.command_type === 'set');
-    expect(command.json.value).toBe('on');
+    const brokerPort = stack.deployment.homes.get('home-1')?.devices ?? 0;
+    await takeThirteenSteps(stack, { app, controller, device, brokerPort });
   });
 
   const modes: readonly KeyMode[] = ['existing-key', 'csr', 'server-key'];
