@@ -26,12 +26,16 @@ import { LinkController, NoLinkController } from './link/link.controller.js';
 import { LinkIdentity } from './link/link-identity.js';
 import { migrations } from './migrations/index.js';
 import { DoorOfMoving } from './moving/door-of-moving.js';
+import { KeptHomes } from './moving/kept-homes.js';
+import { KeptMessages } from './moving/kept-messages.js';
+import { LeaseSettings, Leases } from './moving/leases.js';
 import { linkSide } from './moving/link-side.js';
 import { Mover, MoverSettings } from './moving/mover.js';
 import { MovesRepository } from './moving/moves-repository.js';
 import { MovingController } from './moving/moving.controller.js';
 import { OwnSide } from './moving/own-side.js';
-import { Relay, RelaySettings } from './moving/relay.js';
+import { Relay } from './moving/relay.js';
+import { RelaySettings } from './moving/relay-settings.js';
 import { HomeMovesController } from './rest/home-moves.controller.js';
 import { schema } from './schema.js';
 import type { CloudSide, FederationDeps, GatewaySide } from './start-federation.js';
@@ -75,6 +79,10 @@ export class FederationModule {
       providers: [
         { provide: Clock, useValue: clock },
         { provide: RelaySettings, useValue: new RelaySettings(deps.homeBrokers ?? [], log) },
+        { provide: LeaseSettings, useValue: new LeaseSettings(deps.replica ?? 'federation') },
+        Leases,
+        KeptHomes,
+        KeptMessages,
         Relay,
         OwnSide,
         ...parts.flatMap(({ providers = [] }) => providers),
