@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Which of several processes moves a home and listens to it, and which devices the Discovery server tells of. */
+/** Which of several processes moves a home and listens to it, for whom, and which devices the Discovery server tells of. */
 export class Leases1771027200000 implements MigrationInterface {
   readonly name = 'Leases1771027200000';
 
@@ -14,6 +14,15 @@ export class Leases1771027200000 implements MigrationInterface {
       )`);
     await queryRunner.query(`ALTER TABLE federation.kept_home ADD state varchar(8) NOT NULL DEFAULT 'wanted'`);
     await queryRunner.query(`
+      CREATE TABLE federation.held_device (
+        home_id varchar(64) NOT NULL,
+        device_id varchar(64) NOT NULL,
+        CONSTRAINT held_device_pk PRIMARY KEY (home_id, device_id)
+      )`);
+    // Homes that are in the middle of it.
+    await queryRunner.query(`
+      INSERT INTO federation.held_device SELECT DISTINCT home_id, device_id FROM federation.kept_message WHERE kind = 'held'`);
+    await queryRunner.query(`
       CREATE TABLE federation.relocated_device (
         home_id varchar(64) NOT NULL,
         device_id varchar(64) NOT NULL,
@@ -22,7 +31,7 @@ export class Leases1771027200000 implements MigrationInterface {
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('DROP TABLE federation.relocated_device');
+    for (const table of ['relocated_device', 'held_device']) await queryRunner.query(`DROP TABLE federation.${table}`);
     await queryRunner.query('ALTER TABLE federation.kept_home DROP COLUMN state');
     await queryRunner.query('DROP TABLE federation.lease');
   }

@@ -3,13 +3,15 @@ import { DeviceTraffic, NotTaken } from '@mqtt2go/messaging';
 import { Mqtt2goError, topicMatches, topics } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { type Expected, ExpectedDevices } from './expected-devices.js';
+import { type Expected, ExpectedDevices, isOver } from './expected-devices.js';
+import type { KeptHomes } from './kept-homes.js';
 import { type KeptMessage, type KeptMessages, type Kind, mostPerDevice } from './kept-messages.js';
 import type { RelayBroker } from './relay-settings.js';
 
 export interface EarOptions {
   readonly homeId: string;
   readonly broker: RelayBroker;
+  readonly homes: KeptHomes;
   readonly messages: KeptMessages;
   /** Devices that have not come to this side yet. */
   readonly awaited: () => Promise<ReadonlySet<string>>;
@@ -19,8 +21,10 @@ export interface EarOptions {
 }
 
 const connectMs = 10_000;
-/** A broker that tells who listens is asked less often who has come. */
-const awaitedEveryMs = 2_000;
+/** Where the broker tells who listens, it is asked less often who has come. */
+const awaitedEveryMs = { withNotices: 2_000, without: 250 } as const;
+/** A broker that gives notice has done so of this subscription by then. */
+const firstNoticeMs = 5_000;
 const envelope = z.object({ type: z.enum(['command', 'report']) });
 
 /**
@@ -34,8 +38,9 @@ export class Ear {
   private readonly releases = new Map<string, number>();
   private readonly saying = new Map<string, Promise<void>>();
   private readonly traffic: DeviceTraffic;
-  /** The broker has told of a subscription, if of nothing else of the one to its notices. */
-  private tells = false;
+  /** The broker has given notice of a subscription, if of nothing else of the one to its notices. */
+  private isToldOf = false;
+  private openedAtMs = Number.POSITIVE_INFINITY;
   private askedAtMs = Number.NEGATIVE_INFINITY;
   private failed = false;
 
@@ -62,19 +67,18 @@ export class Ear {
       this.traffic.listen(filters, (topic, payload) => this.hear(topic, payload)),
       broker.link.address,
     );
+    this.openedAtMs = performance.now();
   }
 
   /** Resolves when just this is kept, and what was to be until now is stored. */
   async keep(kinds: readonly Kind[]): Promise<void> {
-    const { homeId, messages, awaited } = this.options;
-    const isNew = kinds.includes('held') && !this.kinds.has('held');
-    if (!kinds.includes('held')) this.expected.clear();
-    if (isNew) {
-      // For some of those who are here by now something is left over: when they began to listen, nobody knows.
-      this.expected.add(await messages.awaitedBy(homeId));
-      const away = await awaited();
-      this.expected.settle(away, performance.now());
-      this.expected.add(away);
+    const { homeId, homes, messages } = this.options;
+    if (kinds.includes('held')) {
+      this.expected.add(await homes.expected(homeId));
+      // Something is left over for these.
+      this.expected.add(await messages.heldFor(homeId));
+    } else {
+      this.expected.clear();
     }
     this.kinds = new Set(kinds);
     await messages.stored();
@@ -84,14 +88,20 @@ export class Ear {
   async release(): Promise<boolean> {
     if (!this.kinds.has('held')) return false;
     const nowMs = performance.now();
-    if (nowMs - this.askedAtMs >= (this.tells ? awaitedEveryMs : 0)) {
-      const away = await this.options.awaited();
+    const everyMs = this.hasNotices ? awaitedEveryMs.withNotices : awaitedEveryMs.without;
+    if (!this.expected.isEmpty && nowMs - this.askedAtMs >= everyMs) {
+      this.expected.arrived(await this.options.awaited(), nowMs);
       this.askedAtMs = nowMs;
-      this.expected.add(away);
-      this.expected.arrived(away, nowMs, this.tells);
     }
-    await Promise.all(this.expected.due(nowMs).map(([deviceId, expected]) => this.say(deviceId, expected)));
+    const due = this.expected.due(nowMs, this.hasNotices);
+    await Promise.all(due.map(([deviceId, expected]) => this.say(deviceId, expected)));
     return this.expected.isEmpty;
+  }
+
+  /** Not so of one that was set up without them. */
+  private get hasNotices(): boolean {
+    if (this.options.broker.notices === undefined) return false;
+    return this.isToldOf || performance.now() - this.openedAtMs < firstNoticeMs;
   }
 
   async close(): Promise<void> {
@@ -106,7 +116,7 @@ export class Ear {
     }
     const notice = this.options.broker.notices?.read(topic, payload);
     if (notice !== undefined) {
-      this.tells = true;
+      this.isToldOf = true;
       if (notice.deviceId !== undefined) this.listens(notice.deviceId, notice.filters);
       return;
     }
@@ -150,18 +160,19 @@ export class Ear {
 
   /** Commands are kept until the last one was said, so that none overtakes those from before it. */
   private async sayKept(deviceId: string, expected: Expected): Promise<void> {
-    const { homeId, messages } = this.options;
+    const { homeId, homes, messages } = this.options;
     for (;;) {
       if (!this.expected.has(deviceId, expected)) return;
       const before = expected.kept;
       const heardOn = [...expected.listensTo];
-      const isOver = this.expected.isOver(expected, performance.now());
+      const isAll = isOver(expected, performance.now(), this.hasNotices);
       await messages.stored();
       const kept = await messages.held(homeId, deviceId);
-      const due = isOver ? kept : kept.filter(({ topic }) => heardOn.some((filter) => topicMatches(filter, topic)));
+      const due = isAll ? kept : kept.filter(({ topic }) => heardOn.some((filter) => topicMatches(filter, topic)));
       if (due.length === 0 && expected.kept === before) {
-        if (isOver) this.expected.remove(deviceId);
+        if (isAll) this.expected.remove(deviceId);
         else expected.reachedBy = heardOn;
+        await homes.listens(homeId, deviceId);
         return;
       }
       await this.sayAll(due);

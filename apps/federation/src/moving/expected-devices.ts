@@ -7,19 +7,19 @@ export interface Expected {
   readonly listensTo: Set<string>;
   /** What of that reaches it at once by now: all that was kept of it has been said. */
   reachedBy: readonly string[];
-  /** Since when it is known to be here; in milliseconds. */
+  /** When its first subscription was seen; all times in milliseconds. */
+  listensSinceMs: number | undefined;
+  /** Since when it is known to have asked for its topics. */
   hereSinceMs: number | undefined;
-  /** When all that is kept for it is said, whether it listens to it or not. */
-  overAtMs: number;
 }
 
-/**
- * After its first subscription a device has the others within this, if it has any. Where the broker tells of none, it is
- * taken to listen this long after it has asked for its topics; that it speaks on them is no sign: it knows them from before.
- */
+/** After its first subscription a device has the others within this, if it has any. */
 const settledMs = 3_000;
-/** A notice can be missed by a service that is away. */
-const missedMs = 60_000;
+/**
+ * A device that has asked for its topics is taken to listen to them after this. Where the broker gives notice, that is for a
+ * notice that was missed; where it does not, for all: that a device speaks on its topics is no sign, as it knows them from before.
+ */
+const takenToListenMs = { withNotices: 20_000, without: 3_000 } as const;
 
 /**
  * Devices of a home whose commands are kept: not here yet, or here and perhaps not listening yet. A device is found to listen
@@ -27,8 +27,6 @@ const missedMs = 60_000;
  */
 export class ExpectedDevices {
   private readonly devices = new Map<string, Expected>();
-  /** Those that listen, though they may not have asked for their topics. */
-  private readonly done = new Set<string>();
 
   get isEmpty(): boolean {
     return this.devices.size === 0;
@@ -36,32 +34,20 @@ export class ExpectedDevices {
 
   add(deviceIds: Iterable<string>): void {
     for (const deviceId of deviceIds) {
-      if (this.done.has(deviceId) || this.devices.has(deviceId)) continue;
+      if (this.devices.has(deviceId)) continue;
       this.devices.set(deviceId, {
         kept: 0,
         listensTo: new Set(),
         reachedBy: [],
+        listensSinceMs: undefined,
         hereSinceMs: undefined,
-        overAtMs: Number.POSITIVE_INFINITY,
       });
     }
   }
 
-  /** Those that are not `away` have begun to listen at an unknown time. */
-  settle(away: ReadonlySet<string>, nowMs: number): void {
-    for (const [deviceId, expected] of this.devices) {
-      if (!away.has(deviceId)) expected.overAtMs = Math.min(expected.overAtMs, nowMs + settledMs);
-    }
-  }
-
   /** Those that are not `away` have asked for their topics. */
-  arrived(away: ReadonlySet<string>, nowMs: number, brokerTells: boolean): void {
-    for (const [deviceId, expected] of this.devices) {
-      if (away.has(deviceId)) continue;
-      expected.hereSinceMs ??= nowMs;
-      const waitMs = brokerTells ? missedMs : settledMs;
-      expected.overAtMs = Math.min(expected.overAtMs, expected.hereSinceMs + waitMs);
-    }
+  arrived(away: ReadonlySet<string>, nowMs: number): void {
+    for (const [deviceId, expected] of this.devices) if (!away.has(deviceId)) expected.hereSinceMs ??= nowMs;
   }
 
   /** A device has subscribed to `filters`. Undefined if it was not expected. */
@@ -69,7 +55,7 @@ export class ExpectedDevices {
     const expected = this.devices.get(deviceId);
     if (expected === undefined || filters.length === 0) return undefined;
     for (const filter of filters) expected.listensTo.add(filter);
-    expected.overAtMs = Math.min(expected.overAtMs, nowMs + settledMs);
+    expected.listensSinceMs ??= nowMs;
     return expected;
   }
 
@@ -80,14 +66,10 @@ export class ExpectedDevices {
   }
 
   /** Those for which something may be to be said. */
-  due(nowMs: number): [string, Expected][] {
+  due(nowMs: number, hasNotices: boolean): [string, Expected][] {
     return [...this.devices].filter(
-      ([, expected]) => this.isOver(expected, nowMs) || expected.listensTo.size > expected.reachedBy.length,
+      ([, expected]) => isOver(expected, nowMs, hasNotices) || expected.listensTo.size > expected.reachedBy.length,
     );
-  }
-
-  isOver({ overAtMs }: Expected, nowMs: number): boolean {
-    return nowMs >= overAtMs;
   }
 
   has(deviceId: string, expected: Expected): boolean {
@@ -96,11 +78,16 @@ export class ExpectedDevices {
 
   remove(deviceId: string): void {
     this.devices.delete(deviceId);
-    this.done.add(deviceId);
   }
 
   clear(): void {
     this.devices.clear();
-    this.done.clear();
   }
+}
+
+/** Whether all that is kept for it is to be said, whatever it listens to. */
+export function isOver({ listensSinceMs, hereSinceMs }: Expected, nowMs: number, hasNotices: boolean): boolean {
+  if (listensSinceMs !== undefined) return nowMs - listensSinceMs >= settledMs;
+  const waitMs = hasNotices ? takenToListenMs.withNotices : takenToListenMs.without;
+  return hereSinceMs !== undefined && nowMs - hereSinceMs >= waitMs;
 }

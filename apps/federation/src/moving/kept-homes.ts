@@ -46,6 +46,31 @@ export class KeptHomes {
     );
   }
 
+  /** Commands for these are to be kept, each until {@link listens}. */
+  async expect(homeId: string, deviceIds: readonly string[]): Promise<void> {
+    await this.dataSource.query(
+      `INSERT INTO federation.held_device (home_id, device_id) SELECT $1::varchar, unnest($2::varchar[])
+       ON CONFLICT DO NOTHING`,
+      [homeId, deviceIds],
+    );
+  }
+
+  async expected(homeId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ device_id: string }[]>(
+      'SELECT device_id FROM federation.held_device WHERE home_id = $1',
+      [homeId],
+    );
+    return rows.map(({ device_id }) => device_id);
+  }
+
+  /** All that was said to it before it listened, it has been told. */
+  async listens(homeId: string, deviceId: string): Promise<void> {
+    await this.dataSource.query('DELETE FROM federation.held_device WHERE home_id = $1 AND device_id = $2', [
+      homeId,
+      deviceId,
+    ]);
+  }
+
   async end(homeId: string, kind: Kind): Promise<void> {
     await this.dataSource.query(`UPDATE federation.kept_home SET state = 'ending' WHERE home_id = $1 AND kind = $2`, [
       homeId,
@@ -71,7 +96,9 @@ export class KeptHomes {
     await this.dataSource.query(
       `WITH kept AS (
          UPDATE federation.kept_home SET state = 'kept' WHERE home_id = $1 AND kind = ANY($2::varchar[]) AND state = 'wanted'
-       ) DELETE FROM federation.kept_home WHERE home_id = $1 AND kind = ANY($3::varchar[]) AND state = 'ending'`,
+       ), ended AS (
+         DELETE FROM federation.kept_home WHERE home_id = $1 AND kind = ANY($3::varchar[]) AND state = 'ending' RETURNING kind
+       ) DELETE FROM federation.held_device WHERE home_id = $1 AND 'held' IN (SELECT kind FROM ended)`,
       [homeId, wanted, ending],
     );
   }

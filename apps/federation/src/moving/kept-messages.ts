@@ -67,7 +67,7 @@ export class KeptMessages {
   }
 
   /** For whom something waits. */
-  async awaitedBy(homeId: string): Promise<string[]> {
+  async heldFor(homeId: string): Promise<string[]> {
     const rows = await this.dataSource.query<{ device_id: string }[]>(
       `SELECT DISTINCT device_id FROM federation.kept_message WHERE home_id = $1 AND kind = 'held'`,
       [homeId],

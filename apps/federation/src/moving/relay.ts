@@ -63,6 +63,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Resolves when every command from now on for a device that is awaited is kept. @throws Mqtt2goError `unavailable` */
   async holdCommands(homeId: string, moveId: string): Promise<void> {
+    await this.homes.expect(homeId, [...(await this.awaited(homeId))]);
     await this.homes.want(homeId, moveId, 'held');
     await this.settled(homeId);
   }
@@ -174,7 +175,8 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const { log } = this.settings;
     const awaited = () => this.awaited(homeId);
     const isOurs = () => this.leases.holds(leaseOf(homeId));
-    const ear = new Ear({ homeId, broker, messages: this.messages, awaited, isOurs, log });
+    const { homes, messages } = this;
+    const ear = new Ear({ homeId, broker, homes, messages, awaited, isOurs, log });
     try {
       await ear.open(kinds);
     } catch (error) {
