@@ -103,8 +103,8 @@ describe('a home moves to a cloud with two federation processes, and back', () =
 
   const newest = async (): Promise<MoveView | undefined> =>
     (await (await gateway.operator()).call(moving.getHomeMove, {})).move;
-  const until = async (...states: string[]): Promise<void> => {
-    await waitFor(async () => states.includes((await newest())?.state ?? ''), `the move to be ${states}`, 60_000);
+  const until = async (state: string): Promise<void> => {
+    await waitFor(async () => (await newest())?.state === state, `the move to be ${state}`, 60_000);
   };
   const listener = async (): Promise<string | undefined> => {
     const { rows } = await database.query<{ holder: string }>(
