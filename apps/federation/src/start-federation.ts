@@ -20,7 +20,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { FederationModule } from './federation.module.js';
 import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
-import type { MoverTimes } from './moving/mover.js';
+import type { MoverTimes } from './moving/mover-settings.js';
 import type { RelayBroker } from './moving/relay-settings.js';
 import { gatewayApi } from './rest/gateway-api.js';
 

@@ -16,7 +16,7 @@ import {
 import { refusal, report, type Wire } from './support/wire.js';
 import { type AppCredentials, createManufacturer, type MintedDevice, World } from './support/world.js';
 
-const times = { tellingMs: 5_000, betweenBatchesMs: 10, batchSize: 10 };
+const times = { tellingMs: 5_000, betweenBatchesMs: 10, batchSize: 10, latecomersMs: 200 };
 
 interface Device {
   readonly minted: MintedDevice;
@@ -82,6 +82,11 @@ describe('a home that moves', () => {
     });
     expect(await late.subscribe(plug.joined.topics[0] ?? '')).toBe(false);
     await arrive(pair.cloud, plug);
+    await waitFor(
+      async () => (await relocated(pair)).length === 0,
+      'the Discovery server to tell nobody any more',
+      10_000,
+    );
 
     const controller = await pair.cloud.connectApp(app);
     await controller.subscribe(`${app.homeId}/#`);
@@ -318,7 +323,16 @@ describe('a home that moves', () => {
     const wire = await pair.cloud.connectToActivation(stranger);
     expect(await wire.subscribe(`${lamp.minted.code}/activation`)).toBe(false);
     await arrive(pair.cloud, lamp);
+    // Its gateway was away when it came, and learns of it later.
+    expect(await relocated(pair)).toStrictEqual([lamp.minted.deviceId]);
     await pair.gateway.resume();
+    await waitFor(
+      async () => (await relocated(pair)).length === 0,
+      'the Discovery server to tell nobody any more',
+      10_000,
+    );
+    const again = await pair.cloud.connectToActivation(lamp.minted);
+    expect(await again.subscribe(`${lamp.minted.code}/activation`)).toBe(false);
   });
 });
 

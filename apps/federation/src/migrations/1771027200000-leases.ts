@@ -26,6 +26,7 @@ export class Leases1771027200000 implements MigrationInterface {
       CREATE TABLE federation.relocated_device (
         home_id varchar(64) NOT NULL,
         device_id varchar(64) NOT NULL,
+        until timestamptz(3) NOT NULL,
         CONSTRAINT relocated_device_pk PRIMARY KEY (home_id, device_id)
       )`);
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { DeviceTraffic, NotTaken } from '@mqtt2go/messaging';
 import { Mqtt2goError, topicMatches, topics } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
@@ -43,6 +43,8 @@ export class Ear {
   private openedAtMs = Number.POSITIVE_INFINITY;
   private askedAtMs = Number.NEGATIVE_INFINITY;
   private failed = false;
+  /** What comes before it at the broker comes before it here. */
+  private barrier: { readonly topic: string; readonly pass: () => void } | undefined;
 
   constructor(private readonly options: EarOptions) {
     const { homeId, broker, log } = options;
@@ -104,6 +106,19 @@ export class Ear {
     return this.isToldOf || performance.now() - this.openedAtMs < firstNoticeMs;
   }
 
+  /** Resolves when all is stored that the broker had taken by now. Of a home whose devices may not speak here any more. */
+  async drain(): Promise<void> {
+    const { homeId, broker, messages } = this.options;
+    const nowhere = { gatewayId: 'moving', groupId: 'moving', deviceType: 'moving' };
+    const topic = topics.device.build({ homeId, ...nowhere, deviceId: `barrier-${randomUUID()}` });
+    const heard = new Promise<void>((resolve) => {
+      this.barrier = { topic, pass: resolve };
+    });
+    await this.traffic.publish({ topic, payload: '' });
+    await inTime(heard, broker.link.address);
+    await messages.stored();
+  }
+
   async close(): Promise<void> {
     await this.traffic.close();
     await Promise.allSettled(this.saying.values());
@@ -120,6 +135,7 @@ export class Ear {
       if (notice.deviceId !== undefined) this.listens(notice.deviceId, notice.filters);
       return;
     }
+    if (topic === this.barrier?.topic) this.barrier.pass();
     const deviceId = topics.device.parse(topic)?.params.deviceId;
     const said = kindOf(payload);
     if (deviceId === undefined || said === undefined || this.isReleased(topic, payload)) return;

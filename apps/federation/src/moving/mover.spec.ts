@@ -9,8 +9,10 @@ import { entities } from '../entities.js';
 import { migrations } from '../migrations/index.js';
 import { schema } from '../schema.js';
 import { LeaseSettings, Leases } from './leases.js';
-import { Mover, MoverSettings } from './mover.js';
+import { Mover } from './mover.js';
+import { MoverSettings } from './mover-settings.js';
 import { type Move, MovesRepository } from './moves-repository.js';
+import { Relocations } from './relocations.js';
 import type { Side } from './side.js';
 
 const homeId = 'home-1';
@@ -65,14 +67,11 @@ describe('two processes that could move a home', () => {
     const [own, cloud] = [new EmptySide('here'), new EmptySide(undefined)];
     const repository = new MovesRepository(dataSource);
     const leases = new Leases(dataSource, new LeaseSettings(holder, 1_000));
+    const clock = new SystemClock();
     const settings = new MoverSettings(homeId, own.side, cloud.side, silentLogger);
-    const process = {
-      dataSource,
-      own,
-      cloud,
-      repository,
-      mover: new Mover(repository, leases, new SystemClock(), settings),
-    };
+    const relocations = new Relocations(dataSource, repository, clock, settings);
+    const mover = new Mover(repository, relocations, leases, clock, settings);
+    const process = { dataSource, own, cloud, repository, mover };
     processes.push(process);
     return process;
   };

@@ -4,49 +4,15 @@ import { type AuditEntry, callerActor } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
 import { type MoveEventName, moveRule, nextMoveState } from '@mqtt2go/moving';
 import { Clock } from '@mqtt2go/ports';
-import { type ErrorCode, type MoveStateName, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
+import { type ErrorCode, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import type { Logger } from 'pino';
 import { Leases } from './leases.js';
-import {
-  admit,
-  awaitedOf,
-  checkBothSides,
-  copy,
-  forgetRelocations,
-  freeze,
-  handOver,
-  relocate,
-  type Sides,
-} from './move-steps.js';
+import { admit, awaitedOf, checkBothSides, copy, freeze, handOver, type Sides } from './move-steps.js';
 import { type Move, MovesRepository, type Progress } from './moves-repository.js';
+import { MoverSettings, sidesOf } from './mover-settings.js';
+import { Relocations } from './relocations.js';
 import type { Side } from './side.js';
 
-export class MoverSettings {
-  constructor(
-    /** The home of this gateway. */
-    readonly homeId: string,
-    readonly own: Side,
-    readonly cloud: Side,
-    readonly log: Logger,
-    /** Called after each state of a move was stored, before anything further is done. */
-    readonly onMoved: (state: MoveStateName, moveId: string) => Promise<void> | void = () => undefined,
-    readonly times: Partial<MoverTimes> = {},
-  ) {}
-}
-
-export interface MoverTimes {
-  /** From the request to the point of no return. */
-  readonly deadlineMs: number;
-  /** How long devices are waited for before the old broker is shut to them. */
-  readonly tellingMs: number;
-  /** Between two groups of devices that are told. */
-  readonly betweenBatchesMs: number;
-  /** Devices that are on their way at a time; 100 at most. */
-  readonly batchSize: number;
-}
-
-const usualTimes: MoverTimes = { deadlineMs: 10 * 60_000, tellingMs: 5 * 60_000, betweenBatchesMs: 50, batchSize: 32 };
 const pollMs = 200;
 const firstRetryMs = 250;
 const longestRetryMs = 5_000;
@@ -72,17 +38,15 @@ interface Driving {
 export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly driving = new Map<string, Driving>();
   private readonly ending = new AbortController();
-  private readonly times: MoverTimes;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly repository: MovesRepository,
+    private readonly relocations: Relocations,
     private readonly leases: Leases,
     private readonly clock: Clock,
     private readonly settings: MoverSettings,
-  ) {
-    this.times = { ...usualTimes, ...settings.times };
-  }
+  ) {}
 
   onApplicationBootstrap(): void {
     this.timer = setInterval(() => this.resume(), resumeMs);
@@ -128,7 +92,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       brokerHost: null,
       brokerPort: null,
       requestedAt: new Date(nowMs),
-      deadline: new Date(nowMs + this.times.deadlineMs),
+      deadline: new Date(nowMs + this.settings.times.deadlineMs),
       changedAt: new Date(nowMs),
     };
     if (!(await this.repository.add(move, this.entry(move)))) return this.start(homeId, to);
@@ -226,7 +190,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async work(move: Move, signal: AbortSignal): Promise<{ event: MoveEventName; progress?: Progress }> {
-    const sides = this.sidesOf(move);
+    const sides = sidesOf(this.settings, move);
     if (moveRule(move.state).canFail && this.clock.now() >= move.deadline.getTime()) {
       throw new Mqtt2goError('timeout', `The move was not ready in time. ${move.detail ?? ''}`.trim());
     }
@@ -261,10 +225,10 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     const { homeId, moveId } = move;
     const { source, target } = sides;
     const step = { homeId, moveId };
-    const relocated = await relocate(move, sides, this.clock.now());
+    await this.relocations.tell(move, sides);
     await source.redirect({ ...step, deviceIds: [] });
     const toldAtMs = new Map<string, number[]>();
-    const untilMs = move.changedAt.getTime() + this.times.tellingMs;
+    const untilMs = move.changedAt.getTime() + this.settings.times.tellingMs;
     let taken = 0;
     let awaited = await awaitedOf(homeId, target);
     while (awaited.length > 0 && this.clock.now() < untilMs) {
@@ -273,22 +237,17 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       const onTheirWay = awaited.filter((deviceId) => isOnItsWay(toldAtMs.get(deviceId), nowMs)).length;
       const due = awaited
         .filter((deviceId) => isDue(toldAtMs.get(deviceId), nowMs))
-        .slice(0, Math.max(0, this.times.batchSize - onTheirWay));
+        .slice(0, Math.max(0, this.settings.times.batchSize - onTheirWay));
       if (due.length > 0) await source.redirect({ ...step, deviceIds: due });
       for (const deviceId of due) toldAtMs.set(deviceId, [...(toldAtMs.get(deviceId) ?? []), nowMs]);
       taken = await this.passOn(move, sides, taken);
-      await pause(due.length > 0 ? this.times.betweenBatchesMs : pollMs, signal);
+      await pause(due.length > 0 ? this.settings.times.betweenBatchesMs : pollMs, signal);
       awaited = await awaitedOf(homeId, target);
       await this.repository.note(move, { awaited: awaited.length });
     }
     await source.step({ ...step, step: 'release' });
     await this.passOn(move, sides, taken);
-    const away = new Set(awaited);
-    await forgetRelocations(
-      move,
-      sides,
-      relocated.filter((deviceId) => !away.has(deviceId)),
-    );
+    await this.relocations.forgetArrived(homeId, sides);
     return awaited.length;
   }
 
@@ -306,11 +265,6 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       });
       taken = last.number;
     }
-  }
-
-  private sidesOf({ to }: Move): Sides {
-    const { own, cloud } = this.settings;
-    return to === 'remote' ? { source: own, target: cloud, cloud } : { source: cloud, target: own, cloud };
   }
 
   private async store(move: Move, event: MoveEventName, progress: Progress = {}): Promise<Move> {

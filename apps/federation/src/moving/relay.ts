@@ -159,10 +159,13 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const lease = leaseOf(homeId);
     if (!this.leases.holds(lease) && !(await this.leases.claim(lease))) return this.drop(homeId);
     const keeping = await this.homes.of(homeId);
-    if (keeping === undefined || keeping.wanted.length === 0) return this.stopListening(homeId, keeping);
     if (this.ears.get(homeId)?.isBroken === true) await this.drop(homeId);
-    const known = this.ears.get(homeId);
-    const ear = known ?? (await this.open(homeId, keeping.wanted));
+    // What was said for the other side until the end is kept, if it has not been heard yet.
+    if (keeping?.ending.includes('onward') === true) {
+      await (await this.earOf(homeId, [...keeping.wanted, 'onward'])).drain();
+    }
+    if (keeping === undefined || keeping.wanted.length === 0) return this.stopListening(homeId, keeping);
+    const ear = await this.earOf(homeId, keeping.wanted);
     if (!keeping.isSettled) {
       await ear.keep(keeping.wanted);
       await this.homes.settle(keeping);
@@ -170,7 +173,9 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     if (await ear.release()) await this.endIfHere(homeId);
   }
 
-  private async open(homeId: string, kinds: readonly Kind[]): Promise<Ear> {
+  private async earOf(homeId: string, kinds: readonly Kind[]): Promise<Ear> {
+    const known = this.ears.get(homeId);
+    if (known !== undefined) return known;
     const broker = await this.brokerOf(homeId);
     const { log } = this.settings;
     const awaited = () => this.awaited(homeId);

@@ -5,7 +5,7 @@ import { identifier } from '@mqtt2go/protocol';
 export const subscriptionLogTopic = '$SYS/broker/log/M/subscribe';
 
 /** `2026-01-01T00:00:00Z: lamp-1 1 home-1/gw/living/light/lamp-1`; 128 in the place of the QoS is a refusal. */
-const line = /(?:^|: )(?<client>\S+) [012] (?<filter>\S+)$/;
+const line = /^(?:.*?: )?(?<client>.+) [012] (?<filter>\S+)$/;
 
 /** How Mosquitto tells of subscriptions: a device's client id is its own id. */
 export const mosquittoSubscriptionNotices: SubscriptionNotices = {
