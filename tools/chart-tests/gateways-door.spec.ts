@@ -19,7 +19,7 @@ describe('the gateways’ door', () => {
     });
     expect(objects.selected(spec.selector).map(({ component }) => component)).toEqual(['federation']);
     const { owner, spec: pod } = objects.pod('federation');
-    expect(owner.spec.replicas).toBe(1);
+    expect(owner.spec.replicas).toBe(2);
     const [container] = pod.containers;
     expect(container.ports).toContainEqual({ name: 'door', containerPort: 8890, protocol: 'TCP' });
     expect(variablesOf(objects, 'federation')).toMatchObject({

@@ -222,7 +222,7 @@ describe('a pod of a service', () => {
     for (const service of services) {
       const env = envOf(rendered.services!.pod(service).spec.containers[0]);
       expect(env.MQTT2GO_REPLICA).toEqual({ fieldRef: { fieldPath: 'metadata.name' } });
-      expect(env.MQTT2GO_REPLICAS, service).toBe(service === 'federation' ? '1' : '2');
+      expect(env.MQTT2GO_REPLICAS, service).toBe('2');
     }
   });
 

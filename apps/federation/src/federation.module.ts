@@ -26,12 +26,18 @@ import { LinkController, NoLinkController } from './link/link.controller.js';
 import { LinkIdentity } from './link/link-identity.js';
 import { migrations } from './migrations/index.js';
 import { DoorOfMoving } from './moving/door-of-moving.js';
+import { KeptHomes } from './moving/kept-homes.js';
+import { KeptMessages } from './moving/kept-messages.js';
+import { LeaseSettings, Leases } from './moving/leases.js';
 import { linkSide } from './moving/link-side.js';
-import { Mover, MoverSettings } from './moving/mover.js';
+import { Mover } from './moving/mover.js';
+import { MoverSettings } from './moving/mover-settings.js';
 import { MovesRepository } from './moving/moves-repository.js';
 import { MovingController } from './moving/moving.controller.js';
 import { OwnSide } from './moving/own-side.js';
-import { Relay, RelaySettings } from './moving/relay.js';
+import { Relay } from './moving/relay.js';
+import { RelaySettings } from './moving/relay-settings.js';
+import { Relocations } from './moving/relocations.js';
 import { HomeMovesController } from './rest/home-moves.controller.js';
 import { schema } from './schema.js';
 import type { CloudSide, FederationDeps, GatewaySide } from './start-federation.js';
@@ -75,6 +81,10 @@ export class FederationModule {
       providers: [
         { provide: Clock, useValue: clock },
         { provide: RelaySettings, useValue: new RelaySettings(deps.homeBrokers ?? [], log) },
+        { provide: LeaseSettings, useValue: new LeaseSettings(deps.replica ?? 'federation') },
+        Leases,
+        KeptHomes,
+        KeptMessages,
         Relay,
         OwnSide,
         ...parts.flatMap(({ providers = [] }) => providers),
@@ -125,18 +135,19 @@ function gatewayPart(side: GatewaySide, deps: FederationDeps, opened: (keeper: B
       },
       {
         provide: Keeper,
-        useFactory: (link: HttpsCloudLink, bus: Bus) => {
+        useFactory: (link: HttpsCloudLink, bus: Bus, relocations: Relocations, { times }: MoverSettings) => {
           const manufacturers = new ManufacturerKeeping(link, bus, log);
           const renewal = new Renewal(link, bus, clock, log);
           return new Keeper(
             [
               { name: 'manufacturers', intervalMs: manufacturersIntervalMs, work: () => manufacturers.refresh() },
               { name: 'renewal', intervalMs: hourMs, work: () => renewal.refresh() },
+              { name: 'latecomers', intervalMs: times.latecomersMs, work: () => relocations.refresh() },
             ],
             log,
           );
         },
-        inject: [HttpsCloudLink, Bus],
+        inject: [HttpsCloudLink, Bus, Relocations, MoverSettings],
       },
       {
         provide: MoverSettings,
@@ -145,6 +156,7 @@ function gatewayPart(side: GatewaySide, deps: FederationDeps, opened: (keeper: B
         inject: [OwnSide, CloudLink],
       },
       MovesRepository,
+      Relocations,
       Mover,
     ],
   };

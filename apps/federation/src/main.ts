@@ -34,6 +34,7 @@ async function serve(): Promise<Running> {
         busLink: bus.link,
         encryptionKey,
         sharedBus: bus.sharing !== undefined,
+        replica: config.replica,
         homeBrokers: home,
         cloud: {
           host: bind,

@@ -20,8 +20,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { FederationModule } from './federation.module.js';
 import { linkPath, maxBodyBytes, maxStrangersBytes } from './link/limits.js';
-import type { MoverTimes } from './moving/mover.js';
-import type { RelayBroker } from './moving/relay.js';
+import type { MoverTimes } from './moving/mover-settings.js';
+import type { RelayBroker } from './moving/relay-settings.js';
 import { gatewayApi } from './rest/gateway-api.js';
 
 /** From the first byte of a request to the last. */
@@ -38,6 +38,8 @@ export interface FederationDeps {
   readonly encryptionKey: string;
   /** Share the bus's requests with other replicas; needs a broker with shared subscriptions. */
   readonly sharedBus?: boolean;
+  /** Tells this process from the service's others, and is the same after a restart; for a service that has one process by default. */
+  readonly replica?: string;
   /** The platform's home brokers, for what is said while a home moves. */
   readonly homeBrokers?: readonly RelayBroker[] | undefined;
   /** Called after each state of a move was stored, before anything further is done. */

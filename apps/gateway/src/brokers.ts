@@ -1,6 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { type BrokerRole, bridgeRules, type ServiceName } from '@mqtt2go/access';
-import { AedesBrokerAdmin, type BrokerStats, EmbeddedBroker } from '@mqtt2go/broker-admin-aedes';
+import {
+  AedesBrokerAdmin,
+  type BrokerStats,
+  EmbeddedBroker,
+  embeddedSubscriptionNotices,
+} from '@mqtt2go/broker-admin-aedes';
 import type { DeploymentFiles } from '@mqtt2go/certificate-authority';
 import type { PortConfig, Profile } from '@mqtt2go/config';
 import { type BrokerLink, contracts, streamLink } from '@mqtt2go/messaging';
@@ -39,6 +44,11 @@ export class Brokers {
 
   homeLink(service: ServiceName): BrokerLink {
     return link(this.home, 'home', service);
+  }
+
+  /** For what is said while a home moves. */
+  relayLink(name: string) {
+    return { name, link: this.homeLink('federation'), notices: embeddedSubscriptionNotices };
   }
 
   /** For the bridge of a home: what may be said and heard there is the home's own. */

@@ -206,7 +206,7 @@ async function start(
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
-      homeBrokers: [{ name: defaultHomeBrokerName, link: brokers.homeLink('federation') }],
+      homeBrokers: [brokers.relayLink(defaultHomeBrokerName)],
       onMoved: options.onMoved,
       moverTimes: options.moverTimes,
       cloud: !isGateway

@@ -12,6 +12,9 @@ import {
 export const accessControlTopic = '$CONTROL/mqtt2go-access/v1';
 export const accessControlResponseTopic = `${accessControlTopic}/response`;
 
+/** Where an embedded home broker tells who has subscribed to what, once that is in force. */
+export const subscriptionNoticesTopic = '$SYS/mqtt2go/subscriptions';
+
 /** A request on the bus, as far as access goes: who answers it and who may ask. */
 export interface BusRequest {
   readonly service: ServiceName;
@@ -122,8 +125,7 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
   switch (broker) {
     case 'home':
       if (name === 'provisioning') return all([...topics.addDevice.filters(), ...topicQueries()]);
-      // While a home moves it keeps what is said to and by the home's devices.
-      if (name === 'federation') return all(topics.device.filters());
+      if (name === 'federation') return relayGrants;
       return name === 'topic-generator' ? controlGrants : nothing;
     case 'activation': {
       if (name !== 'discovery') return nothing;
@@ -139,6 +141,14 @@ function serviceGrants(name: ServiceName, broker: BrokerRole, busRequests: reado
       return busGrants(name, busRequests);
   }
 }
+
+/** While a home moves it keeps what is said to and by the home's devices, and sees when they listen. */
+const relayGrants: Grants = {
+  ...nothing,
+  publish: topics.device.filters(),
+  subscribe: [...topics.device.filters(), subscriptionNoticesTopic],
+  receive: [...topics.device.filters(), subscriptionNoticesTopic],
+};
 
 const controlGrants: Grants = {
   ...nothing,

@@ -10,5 +10,5 @@ export * from './links/broker-link.js';
 export * from './links/stream-link.js';
 export * from './links/tls-link.js';
 export * from './logging/onboarding-context.js';
-export { type IntakeBacklog, intakeBacklogs } from './mqtt/message-intake.js';
+export { type IntakeBacklog, intakeBacklogs, NotTaken } from './mqtt/message-intake.js';
 export * from './tracing/tracing.js';

@@ -1,6 +1,7 @@
 export * from './broker-admin/broker-admin.js';
 export * from './broker-admin/broker-copy.js';
 export * from './broker-admin/fake-broker-admin.js';
+export * from './broker-admin/subscription-notices.js';
 export * from './broker-advertiser/advertiser-status.js';
 export * from './broker-advertiser/broker-advertiser.js';
 export * from './broker-advertiser/fake-broker-advertiser.js';

@@ -7,8 +7,10 @@ import type {
   ServiceConfig,
   ServiceFiles,
 } from '@mqtt2go/config';
+import { embeddedSubscriptionNotices } from '@mqtt2go/broker-admin-aedes';
+import { mosquittoSubscriptionNotices } from '@mqtt2go/broker-admin-mosquitto';
 import { type BrokerLink, type Sharing, tlsLink } from '@mqtt2go/messaging';
-import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
+import type { BrokerAdmin, Clock, SubscriptionNotices } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
 import { openBrokerAdmin } from './open-broker-admin.js';
@@ -34,6 +36,8 @@ export interface OpenHomeBroker extends OpenBroker {
   /** What devices are told to connect to. */
   readonly host: string;
   readonly port: number;
+  /** Undefined where the broker does not tell who has subscribed. */
+  readonly notices: SubscriptionNotices | undefined;
 }
 
 /** A home broker with its access, and what controllers are told. */
@@ -47,6 +51,12 @@ export interface AdministeredHomeBroker {
   readonly controllerUrl: string;
   readonly controllerWebSocketUrl: string | undefined;
 }
+
+const noticesOf: Readonly<Record<BrokerKind, SubscriptionNotices | undefined>> = {
+  embedded: embeddedSubscriptionNotices,
+  mosquitto: mosquittoSubscriptionNotices,
+  http: undefined,
+};
 
 /** The brokers as one service sees them. Nothing is connected before it is asked for. */
 export class ServiceBrokers {
@@ -66,7 +76,7 @@ export class ServiceBrokers {
   get home(): readonly OpenHomeBroker[] {
     return this.options.config.brokers.home.map((broker) => {
       const { name, host, port } = broker;
-      return { name, host, port, ...this.open(broker) };
+      return { name, host, port, notices: noticesOf[broker.kind], ...this.open(broker) };
     });
   }
 

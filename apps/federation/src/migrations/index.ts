@@ -4,6 +4,7 @@ import { schema } from '../schema.js';
 import { Gateways1770076800000 } from './1770076800000-gateways.js';
 import { BridgeQueue1770163200000 } from './1770163200000-bridge-queue.js';
 import { Moves1770163200000 } from './1770163200000-moves.js';
+import { Leases1771027200000 } from './1771027200000-leases.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   Gateways1770076800000,
   BridgeQueue1770163200000,
   Moves1770163200000,
+  Leases1771027200000,
 ];

@@ -12,10 +12,6 @@ export interface Sides {
   readonly cloud: Side;
 }
 
-/** How long the Discovery server tells devices of a home where it is now, if they do not come. */
-const relocationMs = 365 * 24 * 3_600_000;
-const forgottenPerCall = 500;
-
 /** @throws Mqtt2goError with the reason why the home cannot move */
 export async function checkBothSides({ homeId, moveId }: Move, { source, target }: Sides): Promise<Progress> {
   const [here, there] = await Promise.all([source.standing({ homeId }), target.standing({ homeId })]);
@@ -100,13 +96,20 @@ export async function handOver({ homeId, moveId }: Move, { source, target }: Sid
   return { brokerHost: address.host, brokerPort: address.port };
 }
 
-/** Devices that come to the Discovery server instead of a broker are told there. @returns their ids */
-export async function relocate(move: Move, { source, cloud }: Sides, nowMs: number): Promise<string[]> {
+/**
+ * Devices that come to the Discovery server instead of a broker are told there, `until` then.
+ * @param onTelling called with their ids before they are told
+ */
+export async function relocate(
+  move: Move,
+  { source, cloud }: Sides,
+  until: Date,
+  onTelling: (deviceIds: string[]) => Promise<void>,
+): Promise<void> {
   const { homeId, moveId, brokerHost, brokerPort } = move;
   if (brokerHost === null || brokerPort === null) throw new Error('a home is told of that has no address');
   const broker = { host: brokerHost, port: brokerPort };
-  const expiresAt = new Date(nowMs + relocationMs).toISOString();
-  const relocated: string[] = [];
+  const expiresAt = until.toISOString();
   const newest = new Map<string, { bundle: string; notBeforeMs: number }>();
   for await (const { records } of pagesOf(source, { homeId, moveId, part: 'certificates' })) {
     for (const record of z.array(parts.certificates).parse(records)) {
@@ -128,20 +131,9 @@ export async function relocate(move: Move, { source, cloud }: Sides, nowMs: numb
           ? []
           : { deviceId, activationCode: activation_code, deviceCertificate: found.bundle };
       });
-    if (devices.length > 0) await cloud.relocate({ homeId, broker, expiresAt, devices });
-    relocated.push(...devices.map(({ deviceId }) => deviceId));
-  }
-  return relocated;
-}
-
-/** Devices that have come know where their home is: the Discovery server tells it to nobody any more who shows their code. */
-export async function forgetRelocations(
-  { homeId }: Move,
-  { cloud }: Sides,
-  deviceIds: readonly string[],
-): Promise<void> {
-  for (let at = 0; at < deviceIds.length; at += forgottenPerCall) {
-    await cloud.forgetRelocations({ homeId, deviceIds: deviceIds.slice(at, at + forgottenPerCall) });
+    if (devices.length === 0) continue;
+    await onTelling(devices.map(({ deviceId }) => deviceId));
+    await cloud.relocate({ homeId, broker, expiresAt, devices });
   }
 }
 

@@ -1,88 +1,62 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEntry, callerActor } from '@mqtt2go/audit';
 import { currentCaller } from '@mqtt2go/messaging';
 import { type MoveEventName, moveRule, nextMoveState } from '@mqtt2go/moving';
 import { Clock } from '@mqtt2go/ports';
-import { type ErrorCode, type MoveStateName, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
+import { type ErrorCode, Mqtt2goError, toMqtt2goError } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import type { Logger } from 'pino';
-import {
-  admit,
-  awaitedOf,
-  checkBothSides,
-  copy,
-  forgetRelocations,
-  freeze,
-  handOver,
-  relocate,
-  type Sides,
-} from './move-steps.js';
+import { Leases } from './leases.js';
+import { admit, awaitedOf, checkBothSides, copy, freeze, handOver, type Sides } from './move-steps.js';
 import { type Move, MovesRepository, type Progress } from './moves-repository.js';
+import { MoverSettings, sidesOf } from './mover-settings.js';
+import { Relocations } from './relocations.js';
 import type { Side } from './side.js';
 
-export class MoverSettings {
-  constructor(
-    /** The home of this gateway. */
-    readonly homeId: string,
-    readonly own: Side,
-    readonly cloud: Side,
-    readonly log: Logger,
-    /** Called after each state of a move was stored, before anything further is done. */
-    readonly onMoved: (state: MoveStateName, moveId: string) => Promise<void> | void = () => undefined,
-    readonly times: Partial<MoverTimes> = {},
-  ) {}
-}
-
-export interface MoverTimes {
-  /** From the request to the point of no return. */
-  readonly deadlineMs: number;
-  /** How long devices are waited for before the old broker is shut to them. */
-  readonly tellingMs: number;
-  /** Between two groups of devices that are told. */
-  readonly betweenBatchesMs: number;
-  /** Devices that are on their way at a time; 100 at most. */
-  readonly batchSize: number;
-}
-
-const usualTimes: MoverTimes = { deadlineMs: 10 * 60_000, tellingMs: 5 * 60_000, betweenBatchesMs: 50, batchSize: 32 };
 const pollMs = 200;
 const firstRetryMs = 250;
 const longestRetryMs = 5_000;
 /** Devices that were told and have not come are told once more after this. */
 const tellAgainMs = 15_000;
+const resumeMs = 1_000;
 
 /** What says nothing about the home: one side does not answer just now. */
 const transient: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unavailable', 'timeout', 'internal']);
 
+interface Driving {
+  /** Aborted when another process may have the move by now. */
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
+
 /**
  * Moves the gateway's home to the cloud and back. The gateway decides, whichever way the home goes, for it can reach the
  * cloud and not the other way round. Each state is stored before the next thing is done; a process that is killed anywhere is
- * followed by one that goes on there, and every step can be done twice.
+ * followed by one that goes on there, and every step can be done twice. Of several processes one drives a move.
  */
 @Injectable()
 export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly driving = new Map<string, Promise<void>>();
+  private readonly driving = new Map<string, Driving>();
   private readonly ending = new AbortController();
-  private readonly times: MoverTimes;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly repository: MovesRepository,
+    private readonly relocations: Relocations,
+    private readonly leases: Leases,
     private readonly clock: Clock,
     private readonly settings: MoverSettings,
-  ) {
-    this.times = { ...usualTimes, ...settings.times };
-  }
+  ) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.resume(), 1_000);
+    this.timer = setInterval(() => this.resume(), resumeMs);
     this.resume();
   }
 
   async onModuleDestroy(): Promise<void> {
     clearInterval(this.timer);
     this.ending.abort();
-    await Promise.all(this.driving.values());
+    await Promise.all([...this.driving.values()].map(({ done }) => done));
   }
 
   /**
@@ -118,7 +92,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       brokerHost: null,
       brokerPort: null,
       requestedAt: new Date(nowMs),
-      deadline: new Date(nowMs + this.times.deadlineMs),
+      deadline: new Date(nowMs + this.settings.times.deadlineMs),
       changedAt: new Date(nowMs),
     };
     if (!(await this.repository.add(move, this.entry(move)))) return this.start(homeId, to);
@@ -145,33 +119,55 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private resume(): void {
-    this.repository
-      .open()
-      .then((moves) => {
-        for (const move of moves) this.drive(move);
+    this.takeUp().catch((error: unknown) =>
+      this.settings.log.warn({ err: error }, 'moves could not be looked for; trying again'),
+    );
+  }
+
+  private async takeUp(): Promise<void> {
+    try {
+      await this.leases.renew();
+    } finally {
+      for (const [moveId, { stop }] of this.driving) if (!this.leases.holds(leaseOf(moveId))) stop.abort();
+    }
+    for (const move of await this.repository.open()) this.drive(move);
+  }
+
+  private drive({ moveId, homeId }: Move): void {
+    if (this.driving.has(moveId) || this.ending.signal.aborted) return;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.ending.signal]);
+    const done = this.claimAndFollow(moveId, homeId, signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.settings.log.error({ err: error, moveId }, 'a move stands still');
       })
-      .catch((error: unknown) => this.settings.log.warn({ err: error }, 'moves could not be looked for; trying again'));
+      .finally(() => this.driving.delete(moveId));
+    this.driving.set(moveId, { stop, done });
   }
 
-  private drive(move: Move): void {
-    if (this.driving.has(move.moveId) || this.ending.signal.aborted) return;
-    const driven = this.follow(move)
-      .catch((error: unknown) => this.settings.log.error({ err: error, moveId: move.moveId }, 'a move stands still'))
-      .finally(() => this.driving.delete(move.moveId));
-    this.driving.set(move.moveId, driven);
+  private async claimAndFollow(moveId: string, homeId: string, signal: AbortSignal): Promise<void> {
+    const lease = leaseOf(moveId);
+    if (!(await this.leases.claim(lease))) return;
+    try {
+      // Another process may have brought it further since it was read.
+      const move = await this.repository.newest(homeId);
+      if (move?.moveId === moveId) await this.follow(move, signal);
+    } finally {
+      await this.leases.release(lease);
+    }
   }
 
-  /** From state to state until the move has ended, or the process. */
-  private async follow(from: Move): Promise<void> {
+  /** From state to state until the move has ended, or the process, or another one has the move. */
+  private async follow(from: Move, signal: AbortSignal): Promise<void> {
     let move = from;
     let attempts = 0;
-    while (moveRule(move.state).open && !this.ending.signal.aborted) {
+    while (moveRule(move.state).open && !signal.aborted) {
       try {
-        const { event, progress } = await this.work(move);
+        const { event, progress } = await this.work(move, signal);
         move = await this.store(move, event, progress);
         attempts = 0;
       } catch (cause) {
-        if (this.ending.signal.aborted) return;
+        if (signal.aborted) return;
         const error = toMqtt2goError(cause);
         if (error.code === 'internal')
           this.settings.log.error({ err: cause, state: move.state }, 'a step of a move failed');
@@ -182,7 +178,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
         }
         await this.repository.note(move, { reason: error.code, detail: error.message });
         attempts += 1;
-        await this.pause(Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(attempts, 8)));
+        await pause(Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(attempts, 8)), signal);
       }
     }
   }
@@ -193,8 +189,8 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
     return !transient.has(error.code) || this.clock.now() >= move.deadline.getTime();
   }
 
-  private async work(move: Move): Promise<{ event: MoveEventName; progress?: Progress }> {
-    const sides = this.sidesOf(move);
+  private async work(move: Move, signal: AbortSignal): Promise<{ event: MoveEventName; progress?: Progress }> {
+    const sides = sidesOf(this.settings, move);
     if (moveRule(move.state).canFail && this.clock.now() >= move.deadline.getTime()) {
       throw new Mqtt2goError('timeout', `The move was not ready in time. ${move.detail ?? ''}`.trim());
     }
@@ -213,7 +209,7 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       case 'handing-over':
         return { event: 'handed-over', progress: await handOver(move, sides) };
       case 'telling':
-        return { event: 'told', progress: { awaited: await this.tell(move, sides) } };
+        return { event: 'told', progress: { awaited: await this.tell(move, sides, signal) } };
       case 'rolling-back':
         await sides.source.step({ homeId: move.homeId, moveId: move.moveId, step: 'thaw' });
         await sides.target.step({ homeId: move.homeId, moveId: move.moveId, step: 'discard' });
@@ -225,14 +221,14 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** Tells the devices, takes over what they still say, and shuts the old broker. @returns how many have not come */
-  private async tell(move: Move, sides: Sides): Promise<number> {
+  private async tell(move: Move, sides: Sides, signal: AbortSignal): Promise<number> {
     const { homeId, moveId } = move;
     const { source, target } = sides;
     const step = { homeId, moveId };
-    const relocated = await relocate(move, sides, this.clock.now());
+    await this.relocations.tell(move, sides);
     await source.redirect({ ...step, deviceIds: [] });
     const toldAtMs = new Map<string, number[]>();
-    const untilMs = move.changedAt.getTime() + this.times.tellingMs;
+    const untilMs = move.changedAt.getTime() + this.settings.times.tellingMs;
     let taken = 0;
     let awaited = await awaitedOf(homeId, target);
     while (awaited.length > 0 && this.clock.now() < untilMs) {
@@ -241,22 +237,17 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       const onTheirWay = awaited.filter((deviceId) => isOnItsWay(toldAtMs.get(deviceId), nowMs)).length;
       const due = awaited
         .filter((deviceId) => isDue(toldAtMs.get(deviceId), nowMs))
-        .slice(0, Math.max(0, this.times.batchSize - onTheirWay));
+        .slice(0, Math.max(0, this.settings.times.batchSize - onTheirWay));
       if (due.length > 0) await source.redirect({ ...step, deviceIds: due });
       for (const deviceId of due) toldAtMs.set(deviceId, [...(toldAtMs.get(deviceId) ?? []), nowMs]);
       taken = await this.passOn(move, sides, taken);
-      await this.pause(due.length > 0 ? this.times.betweenBatchesMs : pollMs);
+      await pause(due.length > 0 ? this.settings.times.betweenBatchesMs : pollMs, signal);
       awaited = await awaitedOf(homeId, target);
       await this.repository.note(move, { awaited: awaited.length });
     }
     await source.step({ ...step, step: 'release' });
     await this.passOn(move, sides, taken);
-    const away = new Set(awaited);
-    await forgetRelocations(
-      move,
-      sides,
-      relocated.filter((deviceId) => !away.has(deviceId)),
-    );
+    await this.relocations.forgetArrived(homeId, sides);
     return awaited.length;
   }
 
@@ -274,11 +265,6 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
       });
       taken = last.number;
     }
-  }
-
-  private sidesOf({ to }: Move): Sides {
-    const { own, cloud } = this.settings;
-    return to === 'remote' ? { source: own, target: cloud, cloud } : { source: cloud, target: own, cloud };
   }
 
   private async store(move: Move, event: MoveEventName, progress: Progress = {}): Promise<Move> {
@@ -300,20 +286,15 @@ export class Mover implements OnApplicationBootstrap, OnModuleDestroy {
         : ({ kind: 'service', id: 'federation' } as const);
     return { actor, action: 'home.move', homeId, outcome: reason ?? 'ok', details: { moveId, to, state, devices } };
   }
+}
 
-  private async pause(ms: number): Promise<void> {
-    const { signal } = this.ending;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener('abort', done, { once: true });
-    });
-    signal.throwIfAborted();
-  }
+function leaseOf(moveId: string): string {
+  return `moving/${moveId}`;
+}
+
+/** @throws the signal's reason once it is aborted */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal });
 }
 
 /** @throws Mqtt2goError `not_enrolled` in the cloud, and on a gateway that is not enrolled: there is no mover */

@@ -64,6 +64,17 @@ export class MovesRepository {
     return move;
   }
 
+  /** The move that has brought the home where it is; undefined while another one is under way. */
+  async settled(homeId: string): Promise<Move | undefined> {
+    const [move] = await this.dataSource.query<Move[]>(
+      `/* background */ SELECT ${columns} FROM federation.move WHERE home_id = $1 AND state = 'moved'
+         AND NOT EXISTS (SELECT FROM federation.move WHERE home_id = $1 AND state NOT IN ('moved', 'rolled-back'))
+       ORDER BY sequence DESC LIMIT 1`,
+      [homeId],
+    );
+    return move;
+  }
+
   async open(): Promise<Move[]> {
     return this.dataSource.query(
       `/* background */ SELECT ${columns} FROM federation.move WHERE state NOT IN ('moved', 'rolled-back') ORDER BY sequence`,

@@ -28,7 +28,7 @@ export class SeparateProcesses implements Doors {
     readonly dataDir: string,
     readonly ports: Readonly<Record<string, string>>,
     readonly healthPorts: Readonly<Record<RunnableService, number>>,
-    private readonly manufacturer: Authority,
+    readonly manufacturer: Authority,
   ) {}
 
   static async create(): Promise<SeparateProcesses> {

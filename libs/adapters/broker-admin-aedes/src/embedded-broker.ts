@@ -7,10 +7,11 @@ import {
   type BusRequest,
   type Principal,
   type ServiceName,
+  subscriptionNoticesTopic,
 } from '@mqtt2go/access';
 import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { Aedes, type Client, type ConnectPacket } from 'aedes';
+import { Aedes, type Client, type ConnectPacket, type Subscription } from 'aedes';
 import { type BrokerLimits, defaultLimits, maxServiceBufferedBytes } from './broker-limits.js';
 import { type BrokerStats, newCounters } from './broker-stats.js';
 import { type Admission, AdmissionDesk, type Candidate } from './connections/admission.js';
@@ -36,8 +37,10 @@ import { PasswordCheck } from './copy/password-check.js';
 import { Gatekeeper } from './gatekeeper.js';
 import { GuessThrottle, type Schedule } from './guess-throttle.js';
 import type { Log } from './log.js';
+import { KeptSessions } from './sessions/kept-sessions.js';
 import { SessionList } from './sessions/session-list.js';
 import { SessionStore } from './sessions/session-store.js';
+import { writeNotice } from './subscription-notices.js';
 
 export interface EmbeddedBrokerOptions {
   readonly role: BrokerRole;
@@ -56,8 +59,8 @@ export interface EmbeddedBrokerOptions {
 
 /** Sessions that one controller may hold at once: a person has a few phones, not hundreds. */
 const maxSessionsPerOwner = 64;
-/** Of those, how many outlive their connection. */
-const maxKeptSessionsPerOwner = 8;
+/** aedes puts a refusal, which is greater (MQTT-3.9.3-2), in the place of the QoS. */
+const highestQos: number = 2;
 
 /**
  * An MQTT 3.1.1 broker in this process, on aedes: the home's, the Discovery server's, or the service bus.
@@ -65,6 +68,7 @@ const maxKeptSessionsPerOwner = 8;
  * given over {@link accessControlTopic}; services are known by their certificate's name alone.
  */
 export class EmbeddedBroker {
+  readonly #role: BrokerRole;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #limits: BrokerLimits;
@@ -82,7 +86,7 @@ export class EmbeddedBroker {
   readonly #connections = new Set<Duplex>();
   readonly #arrivals = new WeakMap<Duplex, Arrival>();
   readonly #candidates = new WeakMap<Client, Candidate | Refusal>();
-  readonly #keptSessions = new Map<string, Set<string>>();
+  readonly #keptSessions: KeptSessions;
   #isClosed = false;
 
   /** @throws Mqtt2goError `configuration_invalid` for a bus without requests, which would refuse everything */
@@ -91,6 +95,7 @@ export class EmbeddedBroker {
     if (role === 'bus' && busRequests.length === 0) {
       throw new Mqtt2goError('configuration_invalid', 'A bus without busRequests lets nobody say anything.');
     }
+    this.#role = role;
     this.#log = log;
     this.#clock = clock;
     this.#limits = { ...defaultLimits[role], ...options.limits };
@@ -101,6 +106,7 @@ export class EmbeddedBroker {
       isService: (clientId) => clientId.startsWith('service/'),
       maySubscribe: (client, filter) => this.#gatekeeper.allows(client, 'subscribe', filter),
     });
+    this.#keptSessions = new KeptSessions(this.#store);
     this.#gatekeeper = new Gatekeeper({
       role,
       clock,
@@ -249,8 +255,20 @@ export class EmbeddedBroker {
     aedes.on('connectionError', failed);
     aedes.on('client', (client) => this.#store.connected(client.id));
     aedes.on('clientDisconnect', (client) => this.#store.disconnected(client.id));
+    if (this.#role === 'home') aedes.on('subscribe', (subscriptions, client) => this.#tellOf(subscriptions, client));
     aedes.setMaxListeners(0);
     return aedes;
+  }
+
+  /** aedes has a message of its own for it, of QoS 0, which overtakes those of QoS 1. */
+  #tellOf(subscriptions: readonly Subscription[], client: Client): void {
+    const identity = this.#sessions.identityOf(client);
+    const filters = subscriptions.filter(({ qos }) => qos <= highestQos).map(({ topic }) => topic);
+    if (identity === undefined || filters.length === 0) return;
+    const deviceId = identity.key.kind === 'device' ? identity.key.id : undefined;
+    const payload = writeNotice({ deviceId, filters });
+    const notice = { cmd: 'publish', topic: subscriptionNoticesTopic, payload, qos: 1, retain: false } as const;
+    this.#aedes.publish({ ...notice, dup: false }, () => undefined);
   }
 
   /** The broker is the one subscriber of its control topic. */
@@ -354,7 +372,7 @@ export class EmbeddedBroker {
     }
     this.#counters.admitted += 1;
     if (!client.closed) this.#sessions.add(client, admission);
-    if (!client.clean) this.#noteKeptSession(client.id, admission.key.kind, admission.key.id);
+    if (!client.clean) this.#keptSessions.note(client.id, admission.key);
     return admission;
   }
 
@@ -365,30 +383,19 @@ export class EmbeddedBroker {
     return admission.outcome === 'admitted' && isFull ? refuse('too_many_connections') : admission;
   }
 
-  #noteKeptSession(clientId: string, kind: Principal['kind'], id: string): void {
-    if (kind === 'service') return;
-    const owner = `${kind}/${id}`;
-    const kept = this.#keptSessions.get(owner) ?? new Set();
-    kept.delete(clientId);
-    this.#keptSessions.set(owner, kept.add(clientId));
-    for (const oldest of kept) {
-      if (kept.size <= maxKeptSessionsPerOwner) break;
-      kept.delete(oldest);
-      this.#store.forget(oldest);
-    }
-  }
-
   #principalChanged(before: Principal | undefined, after: Principal | undefined): void {
     if (after === undefined) {
       if (before === undefined) return;
       this.#sessions.close(before);
-      const owner = `${before.kind}/${before.id}`;
-      for (const clientId of this.#keptSessions.get(owner) ?? []) this.#store.forget(clientId);
-      this.#keptSessions.delete(owner);
+      this.#keptSessions.forget(before);
       return;
     }
     switch (after.kind) {
       case 'device':
+        // Its home is back. What it subscribed to before would have messages kept for it here that others keep for it, too.
+        if (before?.kind === 'device' && before.hasMoved === true && after.hasMoved !== true) {
+          this.#keptSessions.forgetIdle(after);
+        }
         return this.#sessions.close(after, ({ certificateSerial }) => !acceptsSerial(after, certificateSerial));
       case 'controller':
         return this.#sessions.close(

@@ -5,3 +5,4 @@ export { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.js
 export type { ServerIdentity, TlsListenerOptions } from './connections/listeners.js';
 export type { Schedule } from './guess-throttle.js';
 export type { Log } from './log.js';
+export { embeddedSubscriptionNotices } from './subscription-notices.js';

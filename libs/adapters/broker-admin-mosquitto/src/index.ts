@@ -12,3 +12,4 @@ export { defaultMosquittoLimits, type MosquittoLimits, type MosquittoRole } from
 export { brokerFileNames, type MosquittoPorts } from './files/mosquitto-conf.js';
 export { serviceUser } from './files/services-acl.js';
 export { mosquittoFiles, type MosquittoFilesOptions } from './files/mosquitto-files.js';
+export { mosquittoSubscriptionNotices } from './subscription-notices.js';

@@ -42,7 +42,13 @@ export class DeviceServer extends ServerMqtt {
   }
 
   override async listen(callback: (error?: unknown) => void): Promise<void> {
-    const { clientId = 'devices', session = 'persistent', concurrency = 64, sharing } = this.traffic;
+    const {
+      clientId = 'devices',
+      session = 'persistent',
+      concurrency = 64,
+      order = 'by-topic',
+      sharing,
+    } = this.traffic;
     const suffix = sharing === undefined ? clientId : `${clientId}-${sharing.replica}`;
     // What is kept for one of several replicas is handled late, after what its sender has told another one since.
     const clean = session === 'clean' || sharing?.handsOver === true;
@@ -52,7 +58,7 @@ export class DeviceServer extends ServerMqtt {
     logConnection(client, this.link.address, this.log);
     this.intake = new MessageIntake(client, {
       concurrency,
-      orderedByTopic: true,
+      orderedByTopic: order === 'by-topic',
       backlogPerTopic,
       log: this.log,
       handle: (topic, payload, packet) => this.handleMessage(topic, payload, client, packet),

@@ -12,6 +12,11 @@ export interface DeviceTrafficOptions {
   readonly clientId?: string;
   /** `persistent`: the broker keeps messages while the service is away, and repeats unacknowledged ones. */
   readonly session?: 'persistent' | 'clean';
+  /**
+   * `by-topic`: the next message of a topic waits for the one before, and a topic on which too many wait loses some.
+   * `of-arrival`: handlers begin in the order of arrival whatever the topic, and the broker is held back.
+   */
+  readonly order?: 'by-topic' | 'of-arrival';
   /** How many messages are worked on at once, over all topics; 64 by default. */
   readonly concurrency?: number;
   /** Called after each message with how long its handler took, and whether it resolved; for metrics. */
@@ -38,7 +43,7 @@ export interface Sharing {
 
 /**
  * The standard's own traffic: raw payloads on the standard's topics. Messages of one topic are handled in their
- * order, those of different topics at the same time; each is acknowledged after its handler.
+ * order, those of different topics at the same time, by default; each is acknowledged after its handler.
  */
 export class DeviceTraffic {
   private readonly log: Logger;
@@ -54,7 +59,8 @@ export class DeviceTraffic {
   }
 
   /**
-   * Starts to listen; once. A handler that rejects is logged and its message acknowledged all the same.
+   * Starts to listen; once. A handler that rejects is logged and its message acknowledged all the same,
+   * but for {@link NotTaken}.
    * @throws Mqtt2goError `forbidden` when the broker refuses a filter
    */
   async listen(filters: readonly string[], handler: DeviceMessageHandler): Promise<void> {

@@ -10,7 +10,7 @@ import {
 } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MessageIntake, type MessageIntakeOptions } from './message-intake.js';
+import { MessageIntake, type MessageIntakeOptions, NotTaken } from './message-intake.js';
 import { subscribeAll } from './subscribing.js';
 
 let broker: TestBroker;
@@ -70,6 +70,28 @@ describe('MessageIntake', () => {
     expect(acks.items).toEqual([]);
     gate.resolve();
     expect(await acks.first(1)).toEqual(['one']);
+  });
+
+  it('leaves what a handler cannot take, and what came after it, to the next connection', async () => {
+    const acks = acknowledged();
+    const seen = new Collector<string>();
+    let isBroken = true;
+    const { client } = await intake({
+      orderedByTopic: false,
+      handle: async (_topic, payload) => {
+        const text = payload.toString();
+        seen.add(text);
+        if (isBroken && text === 'two') throw new NotTaken();
+      },
+    });
+    const sender = await connect('sender');
+    for (const text of ['one', 'two', 'three']) await sender.publishAsync('in/a', text, { qos: 1 });
+    expect(await seen.first(3)).toEqual(['one', 'two', 'three']);
+    expect(await acks.first(1)).toEqual(['one']);
+    isBroken = false;
+    client.stream.destroy();
+    expect(await seen.first(5)).toEqual(['one', 'two', 'three', 'two', 'three']);
+    expect(await acks.first(3)).toEqual(['one', 'two', 'three']);
   });
 
   it('runs each handler once and lets later messages pass a slow one', async () => {

@@ -12,6 +12,12 @@ export interface MessageIntakeOptions {
   readonly log: Logger;
 }
 
+/**
+ * Thrown by a handler that cannot take its message: it stays unacknowledged, and so does all that came after it, for the
+ * session's next connection.
+ */
+export class NotTaken extends Error {}
+
 /** What came in at a client and is not done. */
 export interface IntakeBacklog {
   /** The client's id at its broker. */
@@ -33,7 +39,7 @@ interface Delivery {
   readonly stream: MqttClient['stream'];
   /** Set for QoS 1. */
   readonly messageId: number | undefined;
-  state: 'waiting' | 'running' | 'finished';
+  state: 'waiting' | 'running' | 'left' | 'finished';
 }
 
 /**
@@ -157,13 +163,16 @@ export class MessageIntake {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     void Promise.resolve()
       .then(() => this.options.handle(topic, bytes, delivery.packet))
-      .catch((error: unknown) => this.options.log.error({ err: error, topic }, 'a message could not be handled'))
+      .catch((error: unknown) => {
+        if (error instanceof NotTaken) delivery.state = 'left';
+        else this.options.log.error({ err: error, topic }, 'a message could not be handled');
+      })
       .then(() => this.afterRun(delivery));
   }
 
   private afterRun(delivery: Delivery): void {
     this.running -= 1;
-    this.finish(delivery);
+    if (delivery.state !== 'left') this.finish(delivery);
     this.continueTopic(delivery.packet.topic);
     while (!this.stopped && this.running < this.options.concurrency) {
       const next = this.waiting.shift();

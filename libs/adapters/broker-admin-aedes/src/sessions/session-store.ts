@@ -60,6 +60,13 @@ export class SessionStore {
     this.#sessions.delete(clientId);
   }
 
+  /** Forgets a session that is without a connection and in which nothing waits. */
+  forgetIdle(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (this.#offline.has(clientId) && session?.outgoing.size === 0 && session.incoming.size === 0)
+      this.forget(clientId);
+  }
+
   connected(clientId: string): void {
     this.#offline.delete(clientId);
   }

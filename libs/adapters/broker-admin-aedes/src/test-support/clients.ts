@@ -5,12 +5,18 @@ import { MqttClient } from 'mqtt';
 import type { EmbeddedBroker } from '../embedded-broker.js';
 
 /** A connection of a service inside the process, which comes back when it breaks. */
-export function inProcess(broker: () => EmbeddedBroker, service: ServiceName, clientId = 'test'): MqttClient {
+export function inProcess(
+  broker: () => EmbeddedBroker,
+  service: ServiceName,
+  clientId = 'test',
+  options: IClientOptions = {},
+): MqttClient {
   const client = new MqttClient(() => connectOrFail(broker(), service), {
     protocolVersion: 4,
     clientId,
     reconnectPeriod: 20,
     resubscribe: false,
+    ...options,
   });
   client.on('error', () => undefined);
   return client;

@@ -1,4 +1,4 @@
-import type { ControllerPrincipal, DevicePrincipal, Principal } from '@mqtt2go/access';
+import type { ControllerPrincipal, DevicePrincipal, Principal, ServiceName } from '@mqtt2go/access';
 import { hashPassword } from '@mqtt2go/pki';
 import { FakeClock } from '@mqtt2go/ports';
 import {
@@ -61,8 +61,15 @@ export class Stage {
     return client;
   }
 
-  service(name: 'provisioning' | 'discovery' | 'topic-generator'): MqttClient {
+  service(name: ServiceName): MqttClient {
     const client = inProcess(() => this.broker, name, `test-${this.clients.length}`);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A connection that goes on with its session, and does not come back when it breaks. */
+  serviceSession(name: ServiceName, clientId: string): MqttClient {
+    const client = inProcess(() => this.broker, name, clientId, { clean: false, reconnectPeriod: 0 });
     this.clients.push(client);
     return client;
   }

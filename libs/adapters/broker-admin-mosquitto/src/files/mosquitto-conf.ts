@@ -1,3 +1,4 @@
+import { subscriptionLogTopic } from '../subscription-notices.js';
 import type { MosquittoLimits, MosquittoRole } from './limits.js';
 
 export interface MosquittoPorts {
@@ -74,9 +75,16 @@ function general({ name, role, limits, dataFolder }: MosquittoConfOptions): stri
     'log_type error',
     'log_type warning',
     'log_type notice',
+    ...(role === 'home'
+      ? [
+          `# Who listens by now, told on ${subscriptionLogTopic} to the service that keeps messages for devices on their way.`,
+          'log_dest topic',
+          'log_type subscribe',
+        ]
+      : []),
     '# Each control message would wait 40 ms for a delayed acknowledgement of TCP.',
     'set_tcp_nodelay true',
-    '# Nobody is allowed to read $SYS.',
+    '# Nobody is allowed to read it.',
     'sys_interval 0',
     '',
     '# What clients may cost.',

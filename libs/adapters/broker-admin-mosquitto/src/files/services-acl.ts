@@ -5,14 +5,17 @@ import {
   grantsOf,
   type ServiceName,
   serviceNames,
+  subscriptionNoticesTopic,
 } from '@mqtt2go/access';
 import { controlResponseTopic, controlTopic } from '../control/commands.js';
+import { subscriptionLogTopic } from '../subscription-notices.js';
 import type { MosquittoRole } from './limits.js';
 
-/** Where this broker is told of access, in the place of where an embedded one is. */
+/** Where this broker is told of access, and tells of subscriptions, in the place of where an embedded one is and does. */
 const translated = new Map([
   [accessControlTopic, controlTopic],
   [accessControlResponseTopic, controlResponseTopic],
+  [subscriptionNoticesTopic, subscriptionLogTopic],
 ]);
 
 /**
