@@ -1,10 +1,8 @@
 import { subscriptionNoticesTopic } from '@mqtt2go/access';
-import { Collector, waitFor } from '@mqtt2go/testing';
+import { Collector, waitFor, Certificates, subscribes } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedSubscriptionNotices } from './subscription-notices.js';
-import { Certificates } from './test-support/certificates.js';
-import { subscribes } from './test-support/clients.js';
 import { device, Stage } from './test-support/stage.js';
 
 let stage: Stage;

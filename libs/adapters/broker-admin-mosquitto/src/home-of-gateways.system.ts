@@ -2,6 +2,7 @@ import type { DevicePrincipal } from '@mqtt2go/access';
 import {
   within,
   Certificates,
+  Collector,
   closed,
   type Credentials,
   type GatewayAuthority,
@@ -11,6 +12,7 @@ import {
 import type { MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { MosquittoBrokerAdmin } from './mosquitto-broker-admin.js';
+import { mosquittoSubscriptionNotices } from './subscription-notices.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { controller, device } from './test-support/principals.js';
 
@@ -101,6 +103,20 @@ describe('a home broker for homes with gateways', () => {
     expect(own.connected).toBe(true);
     expect(await subscribes(own, topic)).toBe(true);
     await expectNowhere(await come(mine.device('lamp')));
+  });
+
+  it('tells who listens by their ids', async () => {
+    const relay = await stage.connectService('federation');
+    const { filter, read } = mosquittoSubscriptionNotices;
+    const heard = new Collector<unknown>();
+    relay.on('message', (where, payload) => heard.add(read(where, payload)));
+    await relay.subscribeAsync(filter, { qos: 1 });
+    await heard.first(1);
+    for (const credentials of [certificates.device('lamp', '0A01'), mine.device('lamp')])
+      await (await come(credentials)).subscribeAsync(topic, { qos: 1 });
+    const notice = { deviceId: 'lamp', filters: [topic] };
+    expect((await heard.first(3)).slice(1)).toEqual([notice, notice]);
+    await relay.endAsync();
   });
 
   it('takes a device from a home to another, and its names with it', async () => {

@@ -9,6 +9,8 @@ describe('Mosquitto’s log of subscriptions', () => {
     '2026-01-01T00:00:00Z: lamp-1 1 home-1/gw/living/light/lamp-1',
     '1767225600: lamp-1 1 home-1/gw/living/light/lamp-1',
     'lamp-1 1 home-1/gw/living/light/lamp-1',
+    'serialNumber=lamp-1,CN=lamp-1,O=MQTT2GO 1 home-1/gw/living/light/lamp-1',
+    '1767225600: CN=lamp-1,OU=home 4ea140588150773ce3aace786aeef7f4049ce100,O=MQTT2GO 1 home-1/gw/living/light/lamp-1',
   ])('tells of a device: %s', (line) =>
     expect(read(line)).toEqual({ deviceId: 'lamp-1', filters: ['home-1/gw/living/light/lamp-1'] }),
   );

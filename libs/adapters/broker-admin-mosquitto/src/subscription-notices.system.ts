@@ -1,8 +1,6 @@
-import { Collector } from '@mqtt2go/testing';
+import { Certificates, Collector, subscribes } from '@mqtt2go/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { mosquittoSubscriptionNotices } from './subscription-notices.js';
-import { Certificates } from './test-support/certificates.js';
-import { subscribes } from './test-support/clients.js';
 import { MosquittoStage } from './test-support/mosquitto-stage.js';
 import { controller, device } from './test-support/principals.js';
 

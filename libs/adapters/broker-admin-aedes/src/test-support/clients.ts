@@ -1,7 +1,7 @@
 import { type Duplex, PassThrough } from 'node:stream';
 import { type ConnectionOptions, connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { ServiceName } from '@mqtt2go/access';
-import { MqttClient } from 'mqtt';
+import { type IClientOptions, MqttClient } from 'mqtt';
 import type { EmbeddedBroker } from '../embedded-broker.js';
 
 /** A connection of a service inside the process, which comes back when it breaks. */

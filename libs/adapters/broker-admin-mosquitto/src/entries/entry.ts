@@ -79,11 +79,9 @@ export function entriesOf(principal: Principal, broker: AccessBroker, nowMs: num
   }
 }
 
-/** The id of whom a client's user name stands for. */
-export function idOf(username: string, broker: AccessBroker): string {
-  const deviceId =
-    broker === 'home-of-gateways' ? /^(?:serialNumber=[^,]*,)?CN=([^,]*),/.exec(username)?.[1] : undefined;
-  return deviceId ?? username;
+/** The id of whom a user name stands for, which is that id or the subject of a device's certificate. */
+export function idOf(username: string): string {
+  return /^(?:serialNumber=[^,]*,)?CN=([^,]*),/.exec(username)?.[1] ?? username;
 }
 
 /** A client's textual description: its identity and, after a blank, the certificates that it may come with. */

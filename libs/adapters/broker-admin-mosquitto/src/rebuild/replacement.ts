@@ -143,12 +143,12 @@ export class Replacement {
   async #removeOthers(names: Iterable<string>): Promise<void> {
     const { lanes, writer, touched, broker } = this.#options;
     const others = [...names].filter(
-      (name) => !this.#kept.has(name) && !touched.has(idOf(name, broker)) && this.#isToBeRepaired('extra', name),
+      (name) => !this.#kept.has(name) && !touched.has(idOf(name)) && this.#isToBeRepaired('extra', name),
     );
     for (let at = 0; at < others.length; at += underWayAtOnce) {
       await Promise.all(
         others.slice(at, at + underWayAtOnce).map((name) => {
-          const id = idOf(name, broker);
+          const id = idOf(name);
           return lanes.run(id, async () => {
             if (touched.has(id)) return;
             if (broker === 'activation') await writer.remove({ kind: 'activation', id });
