@@ -120,6 +120,19 @@ const pageInput = move.extend({ after: key });
 /** `upTo`: the last key of the range; none in the last page. */
 const range = z.object({ after: key, upTo: key.optional() });
 
+/** Records are told in the order of their keys, from behind `after`. */
+const told = <T extends z.ZodType>(record: T) => ({
+  callers,
+  input: pageInput,
+  output: range.extend({ records: z.array(record).max(100) }),
+});
+/** The range becomes what the page says. */
+const taken = <T extends z.ZodType>(record: T) => ({
+  callers,
+  input: move.extend(range.shape).extend({ records: z.array(record).max(100) }),
+  output: z.object({}),
+});
+
 /** What a home has besides devices and controllers. */
 export const exportHomeStructure = contract({
   service: 'topic-generator',
@@ -140,32 +153,24 @@ export const importHomeStructure = contract({
 export const exportHomeDevices = contract({
   service: 'topic-generator',
   verb: 'export-home-devices',
-  callers,
-  input: pageInput,
-  output: range.extend({ records: z.array(homeDevice).max(100) }),
+  ...told(homeDevice),
 });
 /** Errors: device_already_active for a device that is in another home here. */
 export const importHomeDevices = contract({
   service: 'topic-generator',
   verb: 'import-home-devices',
-  callers,
-  input: move.extend(range.shape).extend({ records: z.array(homeDevice).max(100) }),
-  output: z.object({}),
+  ...taken(homeDevice),
 });
 
 export const exportHomeControllers = contract({
   service: 'topic-generator',
   verb: 'export-home-controllers',
-  callers,
-  input: pageInput,
-  output: range.extend({ records: z.array(homeController).max(100) }),
+  ...told(homeController),
 });
 export const importHomeControllers = contract({
   service: 'topic-generator',
   verb: 'import-home-controllers',
-  callers,
-  input: move.extend(range.shape).extend({ records: z.array(homeController).max(100) }),
-  output: z.object({}),
+  ...taken(homeController),
 });
 
 const path = z.object({ revision: z.string().max(16), topic: z.string().max(256) });
@@ -195,9 +200,7 @@ export type HomeOnboarding = z.infer<typeof homeOnboarding>;
 export const exportHomeOnboardings = contract({
   service: 'provisioning',
   verb: 'export-home-onboardings',
-  callers,
-  input: pageInput,
-  output: range.extend({ records: z.array(homeOnboarding).max(100) }),
+  ...told(homeOnboarding),
 });
 /** `broker`: the name of the home broker that the home is placed on now. */
 export const importHomeOnboardings = contract({
@@ -215,9 +218,7 @@ export const importHomeOnboardings = contract({
 export const exportFactoryRecords = contract({
   service: 'provisioning',
   verb: 'export-factory-records',
-  callers,
-  input: pageInput,
-  output: range.extend({ records: z.array(factoryRecord).max(100) }),
+  ...told(factoryRecord),
 });
 /** Adds the records that are not there; what a manufacturer has told this side stays. */
 export const addFactoryRecords = contract({
