@@ -101,7 +101,7 @@ async function start(
       `MQTT2GO_INVITATION is for gateways; the profile is ${profile.name}`,
     );
   }
-  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
+  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation, clock);
   const initialise = (): Promise<DeploymentFiles> =>
     initialiseDeployment({
       databaseUrl,
@@ -120,7 +120,7 @@ async function start(
   const someOutside = config.services.length < runnableServices.length;
   await brokers.openForServices(ports, files, someOutside);
 
-  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, log });
+  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, clock, log });
   parts.push(plugins);
   await plugins.start();
 
