@@ -48,7 +48,7 @@ export class Ear {
 
   constructor(private readonly options: EarOptions) {
     const { homeId, broker, log } = options;
-    this.traffic = new DeviceTraffic(broker.link, { clientId: clientIdOf(homeId), order: 'of-arrival', log });
+    this.traffic = new DeviceTraffic(broker.link, { clientId: sessionOf(homeId), order: 'of-arrival', log });
   }
 
   get broker(): RelayBroker {
@@ -220,17 +220,8 @@ export class Ear {
   }
 }
 
-/** The broker goes on to keep messages for a session until another one takes its place. */
-export async function endSession(homeId: string, { link }: RelayBroker, log: Logger): Promise<void> {
-  const last = new DeviceTraffic(link, { clientId: clientIdOf(homeId), session: 'clean', log });
-  await inTime(
-    last.listen(filtersOf(homeId), async () => undefined),
-    link.address,
-  ).finally(() => last.close());
-}
-
 /** The session's name, the same in all processes. */
-function clientIdOf(homeId: string): string {
+export function sessionOf(homeId: string): string {
   return `moving-${homeId}`;
 }
 

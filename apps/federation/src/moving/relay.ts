@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Bus, DeviceTraffic, moving } from '@mqtt2go/messaging';
+import { Bus, DeviceTraffic, endSession, moving } from '@mqtt2go/messaging';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import pRetry from 'p-retry';
-import { Ear, endSession } from './ear.js';
+import { Ear, sessionOf } from './ear.js';
 import { KeptHomes, type Keeping, leaseOf } from './kept-homes.js';
 import { type KeptMessage, KeptMessages, type Kind, type Message } from './kept-messages.js';
 import { Leases } from './leases.js';
@@ -195,9 +195,10 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   private async stopListening(homeId: string, keeping: Keeping | undefined): Promise<void> {
     const broker = this.ears.get(homeId)?.broker;
     await this.drop(homeId);
-    if (keeping !== undefined) {
-      await endSession(homeId, broker ?? (await this.brokerOf(homeId)), this.settings.log);
-      await this.homes.settle(keeping);
+    if (keeping !== undefined || broker !== undefined) {
+      const { link } = broker ?? (await this.brokerOf(homeId));
+      await endSession(link, sessionOf(homeId));
+      if (keeping !== undefined) await this.homes.settle(keeping);
     }
     await this.leases.release(leaseOf(homeId));
   }
