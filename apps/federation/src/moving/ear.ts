@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { DeviceTraffic, NotTaken } from '@mqtt2go/messaging';
 import { Mqtt2goError, topicMatches, topics } from '@mqtt2go/protocol';
+import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { type Expected, ExpectedDevices, isOver } from './expected-devices.js';
@@ -21,8 +22,8 @@ export interface EarOptions {
 }
 
 const connectMs = 10_000;
-/** Where the broker tells who listens, it is asked less often who has come. */
-const awaitedEveryMs = { withNotices: 2_000, without: 250 } as const;
+/** How often it is asked who has come: the longer it takes, the less often, and less where the broker tells who listens. */
+const awaitedEveryMs = { withNotices: [2_000, 60_000], without: [250, 5_000] } as const;
 /** A broker that gives notice has done so of this subscription by then. */
 const firstNoticeMs = 5_000;
 const envelope = z.object({ type: z.enum(['command', 'report']) });
@@ -48,7 +49,7 @@ export class Ear {
 
   constructor(private readonly options: EarOptions) {
     const { homeId, broker, log } = options;
-    this.traffic = new DeviceTraffic(broker.link, { clientId: clientIdOf(homeId), order: 'of-arrival', log });
+    this.traffic = new DeviceTraffic(broker.link, { clientId: sessionOf(homeId), order: 'of-arrival', log });
   }
 
   get broker(): RelayBroker {
@@ -69,6 +70,7 @@ export class Ear {
       this.traffic.listen(filters, (topic, payload) => this.hear(topic, payload)),
       broker.link.address,
     );
+    await untilConnected(this.traffic);
     this.openedAtMs = performance.now();
   }
 
@@ -90,7 +92,8 @@ export class Ear {
   async release(): Promise<boolean> {
     if (!this.kinds.has('held')) return false;
     const nowMs = performance.now();
-    const everyMs = this.hasNotices ? awaitedEveryMs.withNotices : awaitedEveryMs.without;
+    const [leastMs, mostMs] = this.hasNotices ? awaitedEveryMs.withNotices : awaitedEveryMs.without;
+    const everyMs = Math.min(mostMs, Math.max(leastMs, (nowMs - this.openedAtMs) / 20));
     if (!this.expected.isEmpty && nowMs - this.askedAtMs >= everyMs) {
       this.expected.arrived(await this.options.awaited(), nowMs);
       this.askedAtMs = nowMs;
@@ -220,17 +223,8 @@ export class Ear {
   }
 }
 
-/** The broker goes on to keep messages for a session until another one takes its place. */
-export async function endSession(homeId: string, { link }: RelayBroker, log: Logger): Promise<void> {
-  const last = new DeviceTraffic(link, { clientId: clientIdOf(homeId), session: 'clean', log });
-  await inTime(
-    last.listen(filtersOf(homeId), async () => undefined),
-    link.address,
-  ).finally(() => last.close());
-}
-
 /** The session's name, the same in all processes. */
-function clientIdOf(homeId: string): string {
+export function sessionOf(homeId: string): string {
   return `moving-${homeId}`;
 }
 
@@ -242,6 +236,11 @@ function filtersOf(homeId: string): readonly string[] {
 function isOwn(filter: string, homeId: string, deviceId: string): boolean {
   const levels = filter.replace(/^\//, '').split('/');
   return levels.length === 5 && levels[0] === homeId && levels[4] === deviceId;
+}
+
+/** For what is to be said by it. @throws Mqtt2goError `unavailable` when it takes longer than a second or so */
+export async function untilConnected(traffic: DeviceTraffic): Promise<void> {
+  await pRetry(() => traffic.checkHealth(), { retries: 20, minTimeout: 50, factor: 1 });
 }
 
 /** What a device's topics carry is JSON with an envelope; what is not says nothing to anybody. */

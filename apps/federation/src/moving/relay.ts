@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Bus, DeviceTraffic, moving } from '@mqtt2go/messaging';
+import { Bus, DeviceTraffic, endSession, moving } from '@mqtt2go/messaging';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import pRetry from 'p-retry';
-import { Ear, endSession } from './ear.js';
+import { Ear, sessionOf, untilConnected } from './ear.js';
 import { KeptHomes, type Keeping, leaseOf } from './kept-homes.js';
 import { type KeptMessage, KeptMessages, type Kind, type Message } from './kept-messages.js';
 import { Leases } from './leases.js';
@@ -130,21 +129,25 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     await this.leases.renew();
     const homes = await this.homes.all();
     const kept = new Set(homes.map(({ homeId }) => homeId));
-    const gone = [...this.ears.keys()].filter((homeId) => !kept.has(homeId));
-    const all = [...gone, ...homes.filter(({ homeId, isFree }) => isFree || this.ears.has(homeId)).map(idOf)];
-    for (const homeId of all) {
-      // One whose broker is away keeps up none of the others.
-      if (this.tending.has(homeId)) continue;
-      this.tend(homeId).catch((error: unknown) =>
-        this.settings.log.warn({ err: error, homeId }, 'a home that moves waits; trying again'),
-      );
+    for (const homeId of this.ears.keys()) if (!kept.has(homeId)) this.tendLater(homeId);
+    for (const keeping of homes) {
+      const { homeId, isFree, isSettled } = keeping;
+      if (isFree || this.ears.has(homeId)) this.tendLater(homeId, isSettled ? keeping : undefined);
     }
   }
 
+  /** One whose broker is away keeps up none of the others. */
+  private tendLater(homeId: string, keeping?: Keeping): void {
+    if (this.tending.has(homeId)) return;
+    this.tend(homeId, keeping).catch((error: unknown) =>
+      this.settings.log.warn({ err: error, homeId }, 'a home that moves waits; trying again'),
+    );
+  }
+
   /** One after the other for each home. */
-  private tend(homeId: string): Promise<void> {
+  private tend(homeId: string, keeping?: Keeping): Promise<void> {
     const before = this.tending.get(homeId) ?? Promise.resolve();
-    const tended = before.catch(() => undefined).then(() => this.tendNow(homeId));
+    const tended = before.catch(() => undefined).then(() => this.tendNow(homeId, keeping));
     this.tending.set(homeId, tended);
     const done = (): void => {
       if (this.tending.get(homeId) === tended) this.tending.delete(homeId);
@@ -153,12 +156,15 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     return tended;
   }
 
-  /** Makes it so that just that is kept of the home that is to be, unless another process has it. */
-  private async tendNow(homeId: string): Promise<void> {
+  /**
+   * Makes it so that just that is kept of the home that is to be, unless another process has it.
+   * @param known how it is, if that was read just now and is settled
+   */
+  private async tendNow(homeId: string, known: Keeping | undefined): Promise<void> {
     if (this.closed) throw new Mqtt2goError('unavailable', 'The service stops.');
     const lease = leaseOf(homeId);
     if (!this.leases.holds(lease) && !(await this.leases.claim(lease))) return this.drop(homeId);
-    const keeping = await this.homes.of(homeId);
+    const keeping = known ?? (await this.homes.of(homeId));
     if (this.ears.get(homeId)?.isBroken === true) await this.drop(homeId);
     // What was said for the other side until the end is kept, if it has not been heard yet.
     if (keeping?.ending.includes('onward') === true) {
@@ -195,9 +201,10 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
   private async stopListening(homeId: string, keeping: Keeping | undefined): Promise<void> {
     const broker = this.ears.get(homeId)?.broker;
     await this.drop(homeId);
-    if (keeping !== undefined) {
-      await endSession(homeId, broker ?? (await this.brokerOf(homeId)), this.settings.log);
-      await this.homes.settle(keeping);
+    if (keeping !== undefined || broker !== undefined) {
+      const { link } = broker ?? (await this.brokerOf(homeId));
+      await endSession(link, sessionOf(homeId));
+      if (keeping !== undefined) await this.homes.settle(keeping);
     }
     await this.leases.release(leaseOf(homeId));
   }
@@ -228,7 +235,7 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     const known = this.speakers.get(name);
     const speaker = known ?? new DeviceTraffic(link, { clientId: 'moving', log: this.settings.log });
     this.speakers.set(name, speaker);
-    if (known === undefined) await pRetry(() => speaker.checkHealth(), { retries: 20, minTimeout: 50, factor: 1 });
+    if (known === undefined) await untilConnected(speaker);
     return speaker;
   }
 
@@ -246,8 +253,4 @@ export class Relay implements OnApplicationBootstrap, OnModuleDestroy {
     }
     return all;
   }
-}
-
-function idOf({ homeId }: Keeping): string {
-  return homeId;
 }

@@ -2,6 +2,7 @@ import { Mqtt2goError, type Publication } from '@mqtt2go/protocol';
 import type { Logger } from 'pino';
 import type { BrokerLink } from '../links/broker-link.js';
 import { silent } from '../logging/silent.js';
+import { endClient } from '../mqtt/ending.js';
 import { DeviceClient } from './device-client.js';
 import { DeviceServer } from './device-server.js';
 
@@ -39,6 +40,28 @@ export interface Sharing {
    * a killed one had in its hands is asked again.
    */
   readonly handsOver: boolean;
+}
+
+const endingMs = 10_000;
+
+/**
+ * Ends the session of a listener that is closed, for which the broker would go on to keep messages.
+ * @throws Mqtt2goError `unavailable` when the broker cannot be reached
+ */
+export async function endSession(link: BrokerLink, clientId: string): Promise<void> {
+  const client = link.open(clientId, { clean: true, endsSession: true });
+  client.on('error', () => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve());
+      const late = new Mqtt2goError('unavailable', `no connection to ${link.address}`);
+      timer = setTimeout(() => reject(late), endingMs);
+    });
+  } finally {
+    clearTimeout(timer);
+    await endClient(client);
+  }
 }
 
 /**

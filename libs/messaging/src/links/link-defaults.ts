@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { IClientOptions } from 'mqtt';
+import type { OpenOptions } from './broker-link.js';
 
 /** How every connection of a service behaves, whatever it runs over. */
-export function connectionOptions(clientId: string, suffix: string, options: IClientOptions = {}): IClientOptions {
+export function connectionOptions(
+  clientId: string,
+  suffix: string,
+  { endsSession = false, ...options }: OpenOptions = {},
+): IClientOptions {
   return {
     protocolVersion: 4,
     clean: true,
@@ -15,7 +20,7 @@ export function connectionOptions(clientId: string, suffix: string, options: ICl
     resubscribe: false,
     queueQoSZero: false,
     ...options,
-    clientId: uniqueClientId(clientId, suffix, options.clean ?? true),
+    clientId: uniqueClientId(clientId, suffix, (options.clean ?? true) && !endsSession),
   };
 }
 
@@ -23,7 +28,7 @@ export function connectionOptions(clientId: string, suffix: string, options: ICl
  * A session that outlives its connection is found again by a client id that stays; any other gets a fresh one. The colon
  * stands in no device id: where a device's client id is its own id, no device can take a service's session over.
  */
-function uniqueClientId(clientId: string, suffix: string, clean: boolean): string {
+function uniqueClientId(clientId: string, suffix: string, isFresh: boolean): string {
   const stem = `service:${suffix === '' ? clientId : `${clientId}-${suffix}`}`;
-  return clean ? `${stem}-${randomBytes(4).toString('hex')}` : stem;
+  return isFresh ? `${stem}-${randomBytes(4).toString('hex')}` : stem;
 }

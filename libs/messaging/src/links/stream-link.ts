@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
-import { type IClientOptions, MqttClient } from 'mqtt';
-import type { BrokerLink } from './broker-link.js';
+import { MqttClient } from 'mqtt';
+import type { BrokerLink, OpenOptions } from './broker-link.js';
 import { connectionOptions } from './link-defaults.js';
 
 export interface StreamLinkOptions {
@@ -15,7 +15,7 @@ export interface StreamLinkOptions {
 export function streamLink({ address, connect, clientId }: StreamLinkOptions): BrokerLink {
   return {
     address,
-    open(suffix: string, options?: IClientOptions): MqttClient {
+    open(suffix: string, options?: OpenOptions): MqttClient {
       return new MqttClient(() => openOrFail(connect), connectionOptions(clientId, suffix, options));
     },
   };

@@ -1,7 +1,7 @@
 import { isIP, Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { connect, type IClientOptions, MqttClient } from 'mqtt';
-import type { BrokerLink } from './broker-link.js';
+import type { BrokerLink, OpenOptions } from './broker-link.js';
 import { connectionOptions } from './link-defaults.js';
 
 export interface TlsLinkOptions {
@@ -27,7 +27,7 @@ export function tlsLink({ url, ca, cert, key, clientId, faultOf }: TlsLinkOption
   const urls = typeof url === 'string' ? [url] : url;
   return {
     address: urls.join(', '),
-    open(suffix: string, options?: IClientOptions): MqttClient {
+    open(suffix: string, options?: OpenOptions): MqttClient {
       // mqtt.js reads host and port from this very object whenever it connects.
       const given: IClientOptions = {
         ...endpoint(urls[0] ?? ''),
