@@ -206,9 +206,14 @@ export class Ear {
       this.releases.set(mark, (this.releases.get(mark) ?? 0) + 1);
     }
     // In their order, and all acknowledged before any is forgotten.
-    await Promise.all(
-      said.map(({ topic, payload }) => this.traffic.publish({ topic, payload: payload.toString('utf8') })),
+    const publishing = said.map(({ topic, payload }) =>
+      this.traffic.publish({ topic, payload: payload.toString('utf8') }).catch((error: unknown) => {
+        // Heard all the same, it is kept once more; not heard, it would hide the same command when somebody says it.
+        this.isReleased(topic, payload);
+        throw error;
+      }),
     );
+    await Promise.all(publishing);
     await this.options.messages.forget(due);
   }
 

@@ -69,12 +69,13 @@ export class Leases {
     }
   }
 
-  /** Leaves it to whoever comes first. */
+  /** Leaves it to whoever comes first; what was never left, by processes that are long dead, goes too. */
   async release(name: string): Promise<void> {
     if (!this.endsAtMs.delete(name)) return;
-    await this.dataSource.query('DELETE FROM federation.lease WHERE name = $1 AND holder = $2', [
-      name,
-      this.settings.holder,
-    ]);
+    await this.dataSource.query(
+      `DELETE FROM federation.lease
+       WHERE name = $1 AND holder = $2 OR until < clock_timestamp() - interval '1 day'`,
+      [name, this.settings.holder],
+    );
   }
 }

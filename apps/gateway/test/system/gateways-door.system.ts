@@ -248,6 +248,40 @@ describe('the gateways’ door of the platform in containers, with two processes
       travelled = { shard, device: { ...joined.data, deviceId: minted.deviceId } };
     });
 
+    it('to its home’s Mosquitto, which keeps what is said while the process that listens there is killed', async () => {
+      const app = await local.app(home.homeId, home.gatewayId);
+      const minted = await local.mint();
+      const joined = await join(local, app, await local.connectApp(app), minted);
+      const [topic = ''] = joined.topics;
+      const command = (value: string): object => ({ type: 'command', timestamp: now(), command_type: 'set', value });
+      await move('remote');
+      const told = await joined.wire.hear(report('mqtt_credentials'));
+      const { broker_port: port } = z.object({ broker_port: z.int() }).parse(told.json.value);
+      const { url } = await stack.app(home.homeId, home.gatewayId);
+      const controller = await stack.connectApp({ ...app, url });
+      await controller.publish(topic, command('while both are there'));
+      const [lease] = await stack.query<{ holder: string }>('SELECT holder FROM federation.lease WHERE name = $1', [
+        `listening/${home.homeId}`,
+      ]);
+      const listener = doors()[Number(lease?.holder.at(-1))];
+      if (listener === undefined) throw new Error(`nobody listens: ${lease?.holder}`);
+      await listener.kill();
+      await controller.publish(topic, command('while nobody listens'));
+      const away = await stack.connectHome({ ...joined.data, deviceId: minted.deviceId }, 'localhost', port);
+      expect(await arrive(away, minted)).toEqual(joined.topics);
+      expect(await away.subscribe(topic)).toBe(true);
+      await away.hear(({ json }) => json.value === 'while both are there', 60_000);
+      await away.hear(({ json }) => json.value === 'while nobody listens', 60_000);
+      await listener.start();
+      await untilReady(listener);
+      await moved('remote');
+
+      await move('local');
+      await away.hear(report('mqtt_credentials'));
+      await arrive(await local.connectHome({ ...joined.data, deviceId: minted.deviceId }), minted);
+      await moved('local');
+    });
+
     describe('whose own CA is not trusted', () => {
       /** As who is trusted comes in, whoever he is; TLS ends before that. */
       const come = (identity: Identity & { deviceId: string }, port: number): Promise<Wire> =>
