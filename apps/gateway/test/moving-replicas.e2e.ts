@@ -163,5 +163,43 @@ describe('a home moves to a cloud with two federation processes, and back', () =
     await arrive(await gateway.connectHome({ ...joined.data, deviceId }));
     await until('moved');
     await waitFor(async () => (await listener()) === undefined, 'nobody to listen any more', 30_000);
+    await startReplica(second);
+  }, 240_000);
+
+  it('one that was paused takes nothing back from the one that went on', async () => {
+    const before = await gateway.connectHome({ ...joined.data, deviceId });
+    await before.subscribe(`${deviceId}/topics`);
+    await (await gateway.operator()).call(moving.moveHome, { to: 'remote' });
+    await until('telling');
+    await before.hear(report('mqtt_credentials'));
+    await before.close();
+    const person = await atCloud(app);
+    await person.publish(topic, command('before the pause'));
+    const paused = (await listener()) ?? '';
+    const pid = replicas.get(paused)?.pid ?? 0;
+    expect(pid).toBeGreaterThan(0);
+    process.kill(pid, 'SIGSTOP');
+    let next: string | undefined;
+    try {
+      await person.publish(topic, command('in the pause'));
+      next = await waitFor(
+        async () => {
+          const holder = await listener();
+          return holder === paused ? undefined : holder;
+        },
+        'the other one',
+        30_000,
+      );
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await person.publish(topic, command('after the pause'));
+    const there = await arrive(await cloud.connectHome({ ...joined.data, deviceId }));
+    await there.hear(({ json }) => json.value === 'after the pause', 60_000);
+    expect(await listener()).toBe(next);
+    const heard = there.heard.filter(isCommand).map(({ json }) => json.value);
+    expect([...new Set(heard)]).toStrictEqual(['before the pause', 'in the pause', 'after the pause']);
+    expect(heard.at(-1)).toBe('after the pause');
+    await until('moved');
   }, 240_000);
 });
