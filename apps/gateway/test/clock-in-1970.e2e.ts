@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
 import { Controller } from '@mqtt2go/controller-sdk';
 import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
-import { Bus, discovery, tlsLink, topicGenerator } from '@mqtt2go/messaging';
+import { type Bus, discovery, topicGenerator } from '@mqtt2go/messaging';
 import { type Authority, readCertificate } from '@mqtt2go/pki';
 import { waitFor, within } from '@mqtt2go/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
 import { freePorts } from './support/gateway-process.js';
+import { operatorBus } from './support/operator-bus.js';
 import { Program } from './support/program.js';
 import { createManufacturer, type MintedDevice, mintDevice } from './support/world.js';
 
@@ -54,17 +55,8 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
   const start = async (): Promise<void> => {
     gateway = Program.start('gateway', environment());
     await gateway.says((line) => line.includes('"msg":"ready"'));
-    const read = (...path: string[]): Promise<string> => readFile(join(dataDir, 'tls', ...path), 'utf8');
-    ca = await read('ca.crt');
-    bus = new Bus(
-      tlsLink({
-        url: `mqtts://localhost:${ports.MQTT2GO_BUS_PORT}`,
-        ca: await read('services-ca.crt'),
-        cert: await read('services', 'operator.crt'),
-        key: await read('services', 'operator.key'),
-        clientId: 'operator',
-      }),
-    );
+    ca = await readFile(join(dataDir, 'tls', 'ca.crt'), 'utf8');
+    bus = await operatorBus(dataDir, ports);
   };
 
   beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { discovery, provisioning } from '@mqtt2go/messaging';
-import { FakeClock } from '@mqtt2go/ports';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { AheadClock } from './support/ahead-clock.js';
 import {
   activateDevice,
   addDeviceTopic,
@@ -16,20 +16,6 @@ import {
 import { AccessPoint, askForCredentials, getCredentials, getWifiCredentials, setWifi } from './support/local-house.js';
 import { refusal, report, Wire } from './support/wire.js';
 import { type AppCredentials, type MintedDevice, World } from './support/world.js';
-
-/** Runs on the machine's time, and can be put ahead of it. */
-class AheadClock extends FakeClock {
-  private aheadMs = 0;
-  override now(): number {
-    return Date.now() + this.aheadMs;
-  }
-  override advance(ms: number): void {
-    this.aheadMs += ms;
-  }
-  reset(): void {
-    this.aheadMs = 0;
-  }
-}
 
 describe('what a gateway in the house refuses, tried from outside', () => {
   const clock = new AheadClock();

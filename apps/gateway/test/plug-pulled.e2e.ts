@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Controller } from '@mqtt2go/controller-sdk';
 import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
-import { Bus, discovery, tlsLink, topicGenerator } from '@mqtt2go/messaging';
+import { type Bus, discovery, topicGenerator } from '@mqtt2go/messaging';
 import type { Authority } from '@mqtt2go/pki';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { waitFor, within } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
 import { freePorts } from './support/gateway-process.js';
+import { operatorBus } from './support/operator-bus.js';
 import { databasePid, isAlive, Program } from './support/program.js';
 import { createManufacturer, mintDevice } from './support/world.js';
 
@@ -62,16 +63,7 @@ describe('the plug is pulled', () => {
   });
 
   const withOperator = async <T>(work: (bus: Bus) => Promise<T>): Promise<T> => {
-    const read = (...names: string[]): Promise<string> => readFile(path('tls', ...names), 'utf8');
-    const bus = new Bus(
-      tlsLink({
-        url: `mqtts://localhost:${ports.MQTT2GO_BUS_PORT}`,
-        ca: await read('services-ca.crt'),
-        cert: await read('services', 'operator.crt'),
-        key: await read('services', 'operator.key'),
-        clientId: 'operator',
-      }),
-    );
+    const bus = await operatorBus(dataDir, ports);
     try {
       return await work(bus);
     } finally {

@@ -1,8 +1,8 @@
 import { generateKeys, writePrivateKey } from '@mqtt2go/pki';
 import { certificateAuthority, provisioning } from '@mqtt2go/messaging';
-import { FakeClock } from '@mqtt2go/ports';
 import { Agent, request as httpRequest } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AheadClock } from './support/ahead-clock.js';
 import {
   activateDevice,
   addDeviceTopic,
@@ -17,20 +17,6 @@ import {
 } from './support/joining.js';
 import { refusal, report, type Wire } from './support/wire.js';
 import { type AppCredentials, createManufacturer, World } from './support/world.js';
-
-/** Runs on the machine's time, and can be put ahead of it. */
-class AheadClock extends FakeClock {
-  private aheadMs = 0;
-  override now(): number {
-    return Date.now() + this.aheadMs;
-  }
-  override advance(ms: number): void {
-    this.aheadMs += ms;
-  }
-  reset(): void {
-    this.aheadMs = 0;
-  }
-}
 
 /** The same request with another signature. */
 function withoutProof(csr: string): string {
