@@ -2,7 +2,7 @@
 /**
  * Runs Vitest over the whole workspace; the arguments are Vitest's. Ends with its status, whatever ended it. The system
  * tests take part where a Docker engine and images to start from can be had; with MQTT2GO_REQUIRE_DOCKER=1 the run
- * fails where they cannot. The network tests take part where network namespaces and avahi can be had;
+ * fails where they cannot. The network tests take part where network namespaces, avahi and hostapd can be had;
  * MQTT2GO_REQUIRE_NETNS=1 is the same for them.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -57,10 +57,10 @@ function whatSystemTestsLack() {
 function whatNetworkTestsLack() {
   if (process.platform !== 'linux') return 'network namespaces are Linux’.';
   if (process.getuid() !== 0) return 'network namespaces are made by root only.';
-  const commands = ['ip', 'sysctl', 'dbus-daemon', 'avahi-daemon', 'avahi-browse'];
+  const commands = 'ip sysctl dbus-daemon avahi-daemon avahi-browse hostapd hostapd_cli wpa_supplicant'.split(' ');
   const missing = commands.filter((name) => spawnSync('which', [name], { stdio: 'ignore' }).status !== 0);
   if (missing.length > 0)
-    return `there is no ${missing.join(', no ')}. Debian has them in iproute2, procps, dbus, avahi-daemon and avahi-utils.`;
+    return `there is no ${missing.join(', no ')}. Debian has them in iproute2, procps, dbus, avahi-daemon, avahi-utils, hostapd and wpasupplicant.`;
   const trial = `m2g-${process.pid}-trial`;
   const { status, stderr } = spawnSync('ip', ['netns', 'add', trial], { encoding: 'utf8' });
   if (status !== 0) return `a network namespace cannot be made: ${stderr.trim()}`;
