@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type certificateAuthority, federation, type InvitationFile } from '@mqtt2go/messaging';
+import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { z } from 'zod';
 import { HttpsCloudLink } from './link/https-cloud-link.js';
@@ -11,7 +12,10 @@ type Certificates = z.output<typeof certificateAuthority.gatewayCertificates>;
 const maxFileBytes = 131_072;
 
 /** The two halves of an enrolment by the file that `MQTT2GO_INVITATION` names; the certificate authority puts them together. */
-export function enrolmentBy(file: string): {
+export function enrolmentBy(
+  file: string,
+  clock: Clock,
+): {
   readonly invitation: () => Promise<InvitationFile>;
   readonly enrol: (invitation: unknown, requests: Requests) => Promise<Certificates>;
 } {
@@ -19,7 +23,7 @@ export function enrolmentBy(file: string): {
   const invitation = (): Promise<InvitationFile> => (read ??= readInvitation(file));
   return {
     invitation,
-    enrol: async (_invitation, requests) => enrolBy(await invitation(), requests),
+    enrol: async (_invitation, requests) => enrolBy(await invitation(), requests, clock),
   };
 }
 
@@ -42,8 +46,9 @@ async function readInvitation(file: string): Promise<InvitationFile> {
 async function enrolBy(
   { homeId, gatewayId, cloudUrl, root, token, expiresAt }: InvitationFile,
   requests: Requests,
+  clock: Clock,
 ): Promise<Certificates> {
-  const link = new HttpsCloudLink({ url: cloudUrl, ca: root });
+  const link = new HttpsCloudLink({ url: cloudUrl, ca: root }, clock);
   try {
     return await link.call(enrol, { homeId, gatewayId, token, requests }, { timeoutMs: 8_000, retries: 1 });
   } catch (error) {

@@ -120,14 +120,14 @@ function gatewayPart(side: GatewaySide, deps: FederationDeps, opened: (keeper: B
   return {
     controllers: [LinkController],
     providers: [
-      { provide: HttpsCloudLink, useFactory: () => new HttpsCloudLink({ url, ca, identity: { cert, key } }) },
+      { provide: HttpsCloudLink, useFactory: () => new HttpsCloudLink({ url, ca, identity: { cert, key } }, clock) },
       { provide: CloudLink, useExisting: HttpsCloudLink },
       { provide: LinkIdentity, useFactory: () => new LinkIdentity(homeId, gatewayId, url) },
       {
         provide: BridgeKeeper,
         useFactory: (dataSource: DataSource, link: CloudLink) => {
           const backoff = bridgeBackoffMs && { backoffMs: bridgeBackoffMs };
-          const keeper = new BridgeKeeper(dataSource, link, { homeId, ca, homeLink, log, ...backoff });
+          const keeper = new BridgeKeeper(dataSource, link, { homeId, ca, homeLink, clock, log, ...backoff });
           opened(keeper);
           return keeper;
         },

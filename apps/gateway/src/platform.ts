@@ -101,7 +101,7 @@ async function start(
       `MQTT2GO_INVITATION is for gateways; the profile is ${profile.name}`,
     );
   }
-  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation);
+  const enrolling = config.invitation === undefined ? undefined : enrolmentBy(config.invitation, clock);
   const initialise = (): Promise<DeploymentFiles> =>
     initialiseDeployment({
       databaseUrl,

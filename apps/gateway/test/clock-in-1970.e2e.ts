@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
@@ -12,22 +11,20 @@ import { waitFor, within } from '@mqtt2go/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
+import { FakeTime, hasFakeTime } from './support/fake-time.js';
 import { freePorts } from './support/gateway-process.js';
 import { operatorBus } from './support/operator-bus.js';
 import { Program } from './support/program.js';
 import { createManufacturer, type MintedDevice, mintDevice } from './support/world.js';
 
-/** Debian's package `libfaketime`. */
-const fakeTime = ['x86_64', 'aarch64']
-  .map((arch) => `/usr/lib/${arch}-linux-gnu/faketime/libfaketimeMT.so.1`)
-  .find((file) => existsSync(file));
 const dayMs = 86_400_000;
 /** When manufacturers have made their devices: before the programs were built, which is where the box's time begins. */
 const madeMs = Date.now() - 365 * dayMs;
 
 /** The gateway's and the command line's clock starts in 1970, and is set when the test says so; everybody else's is right. */
-describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () => {
+describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
   let folder: string;
+  let clock: FakeTime;
   let dataDir: string;
   let ports: Record<string, string>;
   let manufacturer: Authority;
@@ -36,19 +33,10 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
   let ca: string;
   const living: { close(): Promise<void> }[] = [];
 
-  /** @param time when the clock is now; it goes on from there */
-  const setClock = async (time: Date): Promise<void> => {
-    const said = `@${time.toISOString().slice(0, 19).replace('T', ' ')}\n`;
-    await writeFile(join(folder, 'time.new'), said);
-    await rename(join(folder, 'time.new'), join(folder, 'time'));
-  };
+  const setClock = (time: Date): Promise<void> => clock.set(time);
   const environment = (): Record<string, string> => ({
     ...ports,
-    TZ: 'UTC',
-    LD_PRELOAD: fakeTime ?? '',
-    FAKETIME_TIMESTAMP_FILE: join(folder, 'time'),
-    FAKETIME_NO_CACHE: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    ...clock.env,
     MQTT2GO_DATA_DIR: dataDir,
     MQTT2GO_LOG_FORMAT: 'json',
   });
@@ -62,6 +50,7 @@ describe.skipIf(fakeTime === undefined)('a box whose clock starts in 1970', () =
   beforeAll(async () => {
     await bootstrap();
     folder = await mkdtemp(join(tmpdir(), 'mqtt2go-1970-'));
+    clock = new FakeTime(folder);
     dataDir = join(folder, 'data');
     ports = await freePorts('HOME HOME_WSS ACTIVATION DISCOVERY HEALTH BUS FEDERATION'.split(' '));
     manufacturer = await createManufacturer('Acme', madeMs);

@@ -133,7 +133,7 @@ describe('a device comes by the push button of a hostapd', () => {
   });
 });
 
-describe('kill -9 of a gateway whose guest network a hostapd has', () => {
+describe('the guest network of a gateway that is killed by kill -9', () => {
   let gateway: KillableGateway;
 
   beforeAll(async () => {
@@ -141,7 +141,7 @@ describe('kill -9 of a gateway whose guest network a hostapd has', () => {
   });
   afterAll(() => gateway.close());
 
-  it('it goes with the gateway, is there again for the device with it, and gone when that has its name', async () => {
+  it('goes with the gateway, is there again for the device with it, and gone when that has its name', async () => {
     await gateway.start();
     const made = await gateway.mint({ deviceId: 'lamp-1' });
     const port = Number(gateway.ports.MQTT2GO_HOME_PORT);

@@ -144,3 +144,31 @@ describe('a server that judges clients itself', () => {
     await once(listener, 'close');
   });
 });
+
+describe('on a machine whose clock was set back', () => {
+  it('a certificate that is valid by the system’s time, and has ended by the right one, is refused', async () => {
+    const today = Date.now();
+    const own = Authority.createRoot({
+      commonName: 'Root',
+      keys: await generateKeys(),
+      nowMs: today,
+      validityMs: 1_000 * dayMs,
+    });
+    root = own;
+    const ends = {
+      server: await identity(own, (ca, publicKey) =>
+        ca.issueServer({ commonName: 'broker', hosts: ['127.0.0.1'], publicKey, nowMs: today, validityMs: 10 * dayMs }),
+      ),
+      client: await identity(own, (ca, publicKey) =>
+        ca.issueDevice({ deviceId: 'lamp', publicKey, nowMs: today, validityMs: 10 * dayMs }),
+      ),
+    };
+    for (const nowMs of [today, today + 9 * dayMs]) {
+      expect(await shakeHands({ ...ends, nowMs })).toEqual({ ofClient: undefined, ofServer: undefined });
+    }
+    expect(await shakeHands({ ...ends, nowMs: today + 11 * dayMs })).toEqual({
+      ofClient: 'CERT_HAS_EXPIRED',
+      ofServer: 'CERT_HAS_EXPIRED',
+    });
+  });
+});

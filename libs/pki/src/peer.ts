@@ -1,15 +1,21 @@
 import type { EventEmitter } from 'node:events';
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { namesAllHosts } from './certificate.js';
+import { namesAllHosts, readCertificate } from './certificate.js';
 import { type ChainPurpose, verifyChain } from './chain.js';
 import { toPem } from './pem.js';
 
-export interface PeerRequest {
+/** The time, as far as it is known. */
+export interface PeerTime {
+  /** Unix time in milliseconds. */
+  readonly nowMs: number;
+  /** It may be later than `nowMs`: then what begins later is taken, and what has ended before is not. */
+  readonly isFloor?: boolean;
+}
+
+export interface PeerRequest extends PeerTime {
   /** PEM of the CAs that are trusted. */
   readonly trustAnchors: readonly string[];
   readonly purpose: Exclude<ChainPurpose, 'any'>;
-  /** Unix time in milliseconds. */
-  readonly nowMs: number;
 }
 
 /** OpenSSL's words for dates that do not fit the system's clock. */
@@ -23,28 +29,27 @@ const words = {
   unknown_critical_extension: 'UNHANDLED_CRITICAL_EXTENSION',
 } as const;
 const longestChain = 5;
+/** Times that differ by less are the same one. */
+const sameTimeMs = 60_000;
 
 /**
  * Why the other side's certificate is not to be trusted, in OpenSSL's words; undefined if it is, or if there is none. OpenSSL
- * looks at dates by the system's clock, and with a fault of dates says nothing of any other: then, and only then, the whole
- * chain is judged anew, by `nowMs`. The handshake is to be one with `rejectUnauthorized: false`, and has to be over. Whether the
- * certificate names the right host is not looked at; a CA's name constraints are not either, when dates were at fault.
+ * looks at dates by the system's clock, and with a fault of dates says nothing of most others: then, and where it finds no
+ * fault by another time than the one given, the whole chain is judged anew, by that. The handshake is to be one with
+ * `rejectUnauthorized: false`, and has to be over. Whether the certificate names the right host is not looked at. Name
+ * constraints OpenSSL looks at after the dates, so that it tells of a fault in them.
  */
-export function peerFault(socket: TLSSocket, { trustAnchors, purpose, nowMs }: PeerRequest): string | undefined {
-  if (socket.authorized) return undefined;
+export function peerFault(socket: TLSSocket, request: PeerRequest): string | undefined {
+  if (socket.authorized && Math.abs(request.nowMs - Date.now()) <= sameTimeMs) return undefined;
   // Typed as an Error, and the error's code in fact.
   const error: unknown = socket.authorizationError;
   const fault = typeof error === 'string' ? error : error instanceof Error ? error.message : 'not authorized';
-  if (!faultsOfDates.has(fault)) return fault;
+  if (!socket.authorized && !faultsOfDates.has(fault)) return fault;
   const [certificate, ...chain] = shownBy(socket);
   if (certificate === undefined) return fault;
-  const verdict = verifyChain({
-    certificate,
-    chain,
-    trustAnchors,
-    nowMs,
-    purpose,
-  });
+  const { trustAnchors, purpose } = request;
+  const nowMs = earliestTime(request, [certificate, ...chain]);
+  const verdict = verifyChain({ certificate, chain, trustAnchors, nowMs, purpose });
   return verdict.valid ? undefined : words[verdict.reason];
 }
 
@@ -54,12 +59,16 @@ export function serverFault(
   host: string,
   request: Omit<PeerRequest, 'purpose'>,
 ): string | undefined {
-  if (socket.authorized) return undefined;
   const fault = peerFault(socket, { ...request, purpose: 'server' });
   if (fault !== undefined) return fault;
-  // OpenSSL has said nothing of its name either.
+  // With a fault of dates OpenSSL says nothing of the name; in a resumed session Node.js does not look at it.
   const [certificate] = shownBy(socket);
   return certificate && namesAllHosts(certificate, [host]) ? undefined : 'ERR_TLS_CERT_ALTNAME_INVALID';
+}
+
+/** With a floor the moment from which on all that is shown is valid, if that is later. */
+function earliestTime({ nowMs, isFloor = false }: PeerTime, shown: readonly string[]): number {
+  return isFloor ? Math.max(nowMs, ...shown.map((each) => readCertificate(each).notBeforeMs)) : nowMs;
 }
 
 const trustedClients = new WeakSet<TLSSocket>();

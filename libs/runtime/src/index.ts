@@ -7,6 +7,7 @@ export { problemContentType, problemOf } from './http/problem.js';
 export { ProblemFilter } from './http/problem-filter.js';
 export { type RestApi, type RestListener, serviceRest } from './http/service-rest.js';
 export { Traceparent } from './http/traceparent.js';
+export { type TrustedServer, trustedConnector } from './http/trusted-connector.js';
 export { createLogger } from './logger.js';
 export { type MeasuredBroker, measureAccess } from './metrics/access-metrics.js';
 export { createRegistry } from './metrics/metrics.js';

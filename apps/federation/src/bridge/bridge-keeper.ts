@@ -1,4 +1,5 @@
 import type { BrokerLink } from '@mqtt2go/messaging';
+import type { Clock } from '@mqtt2go/ports';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
@@ -13,6 +14,7 @@ export interface BridgeKeeperOptions {
   /** Undefined when the bridge is switched off. */
   readonly homeLink: BrokerLink | undefined;
   readonly backoffMs?: BridgeOptions['backoffMs'];
+  readonly clock: Clock;
   readonly log: Logger;
 }
 

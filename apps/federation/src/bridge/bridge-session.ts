@@ -1,5 +1,11 @@
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { judgedSocket } from '@mqtt2go/messaging';
+import { serverFault } from '@mqtt2go/pki';
+import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { connect, type IPublishPacket, type MqttClient, type Packet } from 'mqtt';
+import { type IPublishPacket, MqttClient, type Packet } from 'mqtt';
+import { timeOf } from '../link/time.js';
 import type { BridgeQueue } from './bridge-queue.js';
 
 /** Sent before the first of them is acknowledged. */
@@ -18,6 +24,8 @@ export interface BridgeSessionOptions {
   readonly target: BridgeTarget;
   /** PEM: what the cloud's broker has to be issued by. */
   readonly ca: string;
+  /** What its certificate is judged by. */
+  readonly clock: Clock;
   /** All that is said in the home. */
   readonly filters: readonly string[];
   readonly queue: BridgeQueue;
@@ -37,14 +45,16 @@ export class BridgeSession {
   private isOpen = true;
 
   constructor(private readonly options: BridgeSessionOptions) {
-    const { target, ca } = options;
-    const { hostname, port } = new URL(target.url);
-    this.client = connect({
-      protocol: 'mqtts',
-      host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: port === '' ? 8883 : Number(port),
-      ca,
-      rejectUnauthorized: true,
+    const { target } = options;
+    const open = (): TLSSocket => {
+      const socket = openSocket(options);
+      // mqtt.js passes over what is said of a certificate.
+      socket.on('error', (error: Error) => {
+        this.lastError = error;
+      });
+      return socket;
+    };
+    this.client = new MqttClient(open, {
       username: target.username,
       password: target.password,
       // Some brokers tie client ids to user names.
@@ -158,6 +168,15 @@ export class BridgeSession {
   private get reason(): string {
     return this.lastError === undefined ? '' : `: ${this.lastError.message}`;
   }
+}
+
+function openSocket({ target, ca, clock }: BridgeSessionOptions): TLSSocket {
+  const { hostname, port } = new URL(target.url);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  const servername = isIP(host) === 0 ? host : undefined;
+  return judgedSocket({ host, port: port === '' ? 8883 : Number(port), servername, ca }, (socket, name) =>
+    serverFault(socket, name, { ...timeOf(clock), trustAnchors: [ca] }),
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { BrokerLink } from '@mqtt2go/messaging';
+import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, topics } from '@mqtt2go/protocol';
 import type { IPublishPacket, MqttClient } from 'mqtt';
 import pRetry, { AbortError } from 'p-retry';
@@ -16,6 +17,8 @@ export interface BridgeOptions {
   /** To the broker in the house, with a bridge's rights there. */
   readonly homeLink: BrokerLink;
   readonly queue: BridgeQueue;
+  /** What the broker's certificate is judged by. */
+  readonly clock: Clock;
   readonly log: Logger;
   /** Between attempts, doubling from the first to the second, each of random length; 1,000 and 60,000 by default. */
   readonly backoffMs?: { readonly least: number; readonly most: number };
@@ -121,6 +124,7 @@ export class Bridge {
       const session = new BridgeSession({
         target: this.target,
         ca: this.options.ca,
+        clock: this.options.clock,
         filters: this.filters,
         queue: this.options.queue,
         deliver: (packet) => this.deliver(packet),

@@ -1,12 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
 import { currentTraceparent, traced } from '@mqtt2go/messaging';
 import { isErrorCode, Mqtt2goError, problemDetails } from '@mqtt2go/protocol';
+import type { Clock } from '@mqtt2go/ports';
+import { trustedConnector } from '@mqtt2go/runtime';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
 import { Pool } from 'undici';
 import { z } from 'zod';
 import { CloudLink, type LinkCallOptions } from './cloud-link.js';
 import type { LinkContract } from './contract.js';
+import { timeOf } from './time.js';
 import { linkPath, maxBodyBytes } from './limits.js';
 
 export interface CloudAccess {
@@ -24,16 +27,19 @@ const connections = 4;
 export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   private pool: Pool;
 
-  constructor(private access: CloudAccess) {
+  constructor(
+    private access: CloudAccess,
+    private readonly clock: Clock,
+  ) {
     super();
-    this.pool = openPool(access);
+    this.pool = openPool(access, clock);
   }
 
   /** Comes with another certificate from now on; calls under way end as they began. */
   async useIdentity(identity: NonNullable<CloudAccess['identity']>): Promise<void> {
     const former = this.pool;
     this.access = { ...this.access, identity };
-    this.pool = openPool(this.access);
+    this.pool = openPool(this.access, this.clock);
     await former.close();
   }
 
@@ -115,7 +121,7 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
     const pool = this.pool;
     const over = new AbortController();
     const late = setTimeout(timeoutMs, undefined, { signal: over.signal }).then(async () => {
-      if (this.pool === pool) this.pool = openPool(this.access);
+      if (this.pool === pool) this.pool = openPool(this.access, this.clock);
       await pool.destroy();
       throw new Error(`no answer within ${timeoutMs} ms`);
     });
@@ -129,13 +135,13 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   }
 }
 
-function openPool({ url, ca, identity }: CloudAccess): Pool {
+function openPool({ url, ca, identity }: CloudAccess, clock: Clock): Pool {
   return new Pool(new URL(url).origin, {
     connections,
     pipelining: 1,
     keepAliveTimeout: 30_000,
     maxResponseSize: maxBodyBytes,
-    connect: { ca, ...identity, rejectUnauthorized: true, timeout: 5_000 },
+    connect: trustedConnector({ ca, identity, time: () => timeOf(clock), timeoutMs: 5_000 }),
   });
 }
 

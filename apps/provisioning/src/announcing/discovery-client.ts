@@ -1,6 +1,4 @@
-import { TLSSocket } from 'node:tls';
 import { currentTraceparent, traced } from '@mqtt2go/messaging';
-import { serverFault } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
 import {
   type ActivateDeviceRequest,
@@ -11,9 +9,10 @@ import {
   problemDetails,
   withdrawActivationPath,
 } from '@mqtt2go/protocol';
+import { trustedConnector } from '@mqtt2go/runtime';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
-import { buildConnector, Pool } from 'undici';
+import { Pool } from 'undici';
 import { Announcer } from './announcer.js';
 
 export interface DiscoveryAccess {
@@ -53,7 +52,7 @@ export class DiscoveryClient extends Announcer implements OnApplicationShutdown 
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       maxResponseSize: 65_536,
-      connect: connectorTo(access, clock, timeoutMs),
+      connect: trustedConnector({ ca: access.ca, identity: access, time: () => ({ nowMs: clock.now() }), timeoutMs }),
     });
   }
 
@@ -136,20 +135,6 @@ export class DiscoveryClient extends Announcer implements OnApplicationShutdown 
       throw new Mqtt2goError('unavailable', `the Discovery server cannot be reached: ${reason}`, { cause: error });
     }
   }
-}
-
-/** Judges the server's certificate by `clock`. */
-function connectorTo({ ca, cert, key }: DiscoveryAccess, clock: Clock, timeout: number): buildConnector.connector {
-  const connect = buildConnector({ ca, cert, key, rejectUnauthorized: false, timeout });
-  return (options, done) =>
-    connect(options, (...result) => {
-      const [error, socket] = result;
-      if (error !== null || !(socket instanceof TLSSocket)) return done(...result);
-      const fault = serverFault(socket, options.hostname, { trustAnchors: [ca], nowMs: clock.now() });
-      if (fault === undefined) return done(null, socket);
-      socket.destroy();
-      return done(new Error(fault), null);
-    });
 }
 
 function parseJson(text: string): unknown {

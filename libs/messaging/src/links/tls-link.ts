@@ -16,8 +16,11 @@ export interface TlsLinkOptions {
   /** What client ids begin with, such as `provisioning`. */
   readonly clientId: string;
   /** Why the broker's certificate is not to be trusted, if it is not; by TLS itself, and the system's clock, by default. */
-  readonly faultOf?: ((socket: TLSSocket, host: string) => string | undefined) | undefined;
+  readonly faultOf?: ServerJudge | undefined;
 }
+
+/** Why the certificate of a server is not to be trusted as that of `host`; undefined if it is. */
+export type ServerJudge = (socket: TLSSocket, host: string) => string | undefined;
 
 /** A way to a broker over mutual TLS, with a service's certificate. */
 export function tlsLink({ url, ca, cert, key, clientId, faultOf }: TlsLinkOptions): BrokerLink {
@@ -34,7 +37,7 @@ export function tlsLink({ url, ca, cert, key, clientId, faultOf }: TlsLinkOption
         key,
         rejectUnauthorized: true,
       };
-      const client = faultOf === undefined ? connect(given) : new MqttClient(() => judged(given, faultOf), given);
+      const client = faultOf === undefined ? connect(given) : new MqttClient(() => judgedSocket(given, faultOf), given);
       sendAtOnce(client);
       tryInTurn(client, given, urls);
       return client;
@@ -42,8 +45,11 @@ export function tlsLink({ url, ca, cert, key, clientId, faultOf }: TlsLinkOption
   };
 }
 
-function judged(given: IClientOptions, faultOf: NonNullable<TlsLinkOptions['faultOf']>): TLSSocket {
-  const { host = '', port, servername, ca, cert, key } = given;
+export type JudgedServer = Pick<IClientOptions, 'host' | 'port' | 'servername' | 'ca' | 'cert' | 'key'>;
+
+/** A connection that is destroyed, before anything is sent on it, where `faultOf` finds fault with the server. */
+export function judgedSocket(to: JudgedServer, faultOf: ServerJudge): TLSSocket {
+  const { host = '', port, servername, ca, cert, key } = to;
   const socket = connectTls({ host, port, servername, ca, cert, key, rejectUnauthorized: false });
   // Before anything that was written meanwhile is sent.
   socket.once('secureConnect', () => {

@@ -3,6 +3,11 @@ export abstract class Clock {
   /** Unix time in milliseconds, UTC. */
   abstract now(): number;
 
+  /** True while nothing more is known than that it is {@link now} or later: the machine's own clock is wrong. */
+  get isFloor(): boolean {
+    return false;
+  }
+
   /**
    * Names what has to be moved along when the time is corrected: times in the future that were reckoned from the time
    * before. It has been told, and is done, before {@link now} gives the corrected time. Most clocks are never corrected.

@@ -49,6 +49,7 @@ describe('a clock with a floor', () => {
     machine.systemMs = 0;
     const clock = machine.start(todayMs);
     expect(clock.state).toBe('behind');
+    expect(clock.isFloor).toBe(true);
     machine.passes(minuteMs);
     expect(clock.now()).toBe(todayMs + minuteMs);
     expect(clock.systemOffsetMs).toBe(-todayMs);
@@ -80,8 +81,10 @@ describe('a clock with a floor', () => {
     const checked = clock.check();
     expect(clock.now()).toBe(todayMs + minuteMs);
     expect(moves).toEqual([{ byMs: 90 * dayMs - minuteMs, nowMs: todayMs + minuteMs }]);
+    expect(clock.isFloor).toBe(true);
     open();
     expect(await checked).toBe('right');
+    expect(clock.isFloor).toBe(false);
     expect(clock.now()).toBe(todayMs + 90 * dayMs);
   });
 

@@ -82,6 +82,10 @@ export class FloorClock extends Clock {
     return () => this.#moves.delete(move);
   }
 
+  override get isFloor(): boolean {
+    return this.#judge() !== 'right';
+  }
+
   /** As of the last {@link check}. */
   get state(): SystemClockState {
     return this.#state;
