@@ -97,13 +97,14 @@ class HomeLife {
       if (this.#told === undefined && (await store.state()).next === undefined) {
         await Promise.race([this.#toTry.promise, over]);
       }
-      if (this.#told !== undefined) {
+      const isActive = (await store.state()).phase === 'active';
+      if (this.#told !== undefined && isActive) {
         await store.saveNext(this.#told);
         this.#told = undefined;
         this.#tries = 0;
       }
       try {
-        return await this.#tryNext();
+        return await (this.#told?.broker === undefined ? this.#tryNext() : this.#follow(this.#told.broker));
       } catch (error) {
         ending.throwIfAborted();
         const isLast = this.#tries >= triesOfNext || isFinal(error);
@@ -111,6 +112,8 @@ class HomeLife {
         onProblem({ error: toMqtt2goError(error), retryInMs });
         if (isLast) {
           await store.dropNext();
+          if (!isActive) this.#told = undefined;
+          this.#tries = 0;
           onNotice({ kind: 'stays', direction: 'local', what: 'stays with what it has' });
         } else {
           await pause(retryInMs, waiting);
@@ -121,9 +124,10 @@ class HomeLife {
 
   async #attempt(isActive: boolean): Promise<HomeStay> {
     const { refusalsBeforeRejoin, missesBeforeLooking } = this.#deps;
-    if (isActive && this.#misses >= missesBeforeLooking) {
+    // Refused before it has topics, it is about to start anew.
+    if (this.#misses >= missesBeforeLooking && (isActive || this.#refusals === 0)) {
       this.#misses = 0;
-      const found = await this.#lookElsewhere();
+      const found = await (isActive ? this.#lookElsewhere() : this.#askWithoutTopics());
       if (found !== undefined) return found;
     }
     const state = await this.#deps.store.state();
@@ -187,6 +191,50 @@ class HomeLife {
       throw error;
     } finally {
       clearTimeout(late);
+    }
+  }
+
+  /**
+   * To the broker that the home has moved to, for a device that has no topics yet: it has nothing to lose at the one before,
+   * and nobody serves it before it has a name.
+   */
+  async #follow(broker: BrokerAddress): Promise<HomeStay> {
+    const { store, onNotice } = this.#deps;
+    this.#tries++;
+    const state = await store.state();
+    const { credentials } = await this.#known(state);
+    const stay = await this.#open(state, broker, credentials, { isTrial: false });
+    await store.saveBroker(broker);
+    this.#told = undefined;
+    this.#tries = 0;
+    const where = `${broker.host}:${broker.port}`;
+    onNotice({
+      kind: 'moved',
+      direction: 'local',
+      what: `waits for its name at ${where}, and has forgotten the broker before`,
+    });
+    return stay;
+  }
+
+  /**
+   * The Discovery server knows where a device that has no topics yet is expected; whoever answers in the local network need not
+   * be it, and would not be found out by topics.
+   */
+  async #askWithoutTopics(): Promise<HomeStay | undefined> {
+    const { store, onProblem, onNotice } = this.#deps;
+    onNotice({ kind: 'looks-again', direction: 'local', what: 'asks the Discovery server for its home' });
+    try {
+      const known = await this.#known(await store.state());
+      const found = await askDiscovery(this.#deps, known, this.#signal);
+      if (found === undefined) return undefined;
+      const broker = found.broker ?? known.broker;
+      if (found.certificate === undefined) return await this.#follow(broker);
+      await store.saveJoined({ broker, ...found.certificate });
+      return undefined;
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (!isNoNews(error)) onProblem({ error: toMqtt2goError(error), retryInMs: 0 });
+      return undefined;
     }
   }
 

@@ -201,8 +201,8 @@ export class HomeStay {
     const isHere = host === this.#stay.broker.host && port === this.#stay.broker.port;
     // A broker that has not served the device has nothing to say on where its home is.
     if (isHere || (this.#stay.isTrial && !this.#isServed)) return;
-    const { phase, next } = await store.state();
-    if (phase !== 'active' || (next?.broker?.host === host && next.broker.port === port)) return;
+    const { next } = await store.state();
+    if (next?.broker?.host === host && next.broker.port === port) return;
     onNotice({
       kind: 'moving',
       direction: 'in',

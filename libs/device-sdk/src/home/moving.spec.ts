@@ -304,4 +304,93 @@ describe('a device whose home moves', () => {
     await stays;
     expect(await broker()).toMatchObject({ port: platform.home.port });
   });
+
+  describe('before it has a name', () => {
+    const asks = (broker: StandInBroker): Promise<void> =>
+      new Promise((resolve) => {
+        broker.answer = () => {
+          resolve();
+          return undefined;
+        };
+      });
+    /** Nobody names it; resolves when it has asked for its topics at a broker. */
+    const unnamed = async () => {
+      const asked = asks(platform.home);
+      const running = devices.start(store);
+      await asked;
+      return running;
+    };
+
+    it('goes to the new broker, waits for its name there, and forgets the one before', async () => {
+      const { device, active, problems } = await unnamed();
+      const left = once(platform.home.aedes, 'clientDisconnect');
+      const asksThere = asks(other);
+      const moved = noticed(device, 'moved');
+      await tellMoved();
+      await moved;
+      await asksThere;
+      await left;
+      expect(await store.state()).toMatchObject({ phase: 'joined', broker: { port: other.port }, topics: [] });
+      expect(problems).toEqual([]);
+      await other.publish(ownTopic, topicsReport([topic]));
+      await active;
+      expect(await store.state()).toMatchObject({ phase: 'active', broker: { port: other.port }, topics: [topic] });
+      expect((await store.state()).next).toBeUndefined();
+    });
+
+    it('gets there although the power was lost at any moment', async () => {
+      const { device } = await unnamed();
+      other.mayConnect = () => false;
+      const problem = once(device, 'problem');
+      await tellMoved();
+      await problem;
+      await device.stop();
+      expect(await store.state()).toMatchObject({ phase: 'joined', broker: { port: platform.home.port } });
+      // It is told again when it asks.
+      other.mayConnect = () => true;
+      platform.home.answer = () => movedReport('127.0.0.1', other.port);
+      other.answer = ({ json }) => (json['command_type'] === 'topics' ? topicsReport([topic]) : undefined);
+      await devices.start(store).active;
+      expect(await broker()).toMatchObject({ port: other.port });
+    });
+
+    it('waits where it is as long as the new broker does not want it', async () => {
+      const { device } = await unnamed();
+      other.mayConnect = () => false;
+      const stays = noticed(device, 'stays');
+      await tellMoved();
+      await stays;
+      expect(await store.state()).toMatchObject({ phase: 'joined', broker: { port: platform.home.port } });
+      expect(platform.home.aedes.connectedClients).toBe(1);
+    });
+
+    it('goes to no impostor', async () => {
+      const { device } = await unnamed();
+      const stranger = await startStandInBroker({
+        ...(await StandInAuthority.create('stranger')).server,
+        clientCa: [],
+      });
+      const stays = noticed(device, 'stays');
+      await tellMoved(stranger.port);
+      await stays;
+      expect(stranger.bytes).toBe(0);
+      expect(await broker()).toMatchObject({ port: platform.home.port });
+      await stranger.close();
+    });
+
+    it('is told by the Discovery server, when its broker is gone', async () => {
+      const { device, active } = await unnamed();
+      await device.stop();
+      const { certificate } = (await store.credentials()) ?? { certificate: '' };
+      platform.activation.answer = () => platform.brokerData(certificate, other);
+      platform.home.mayConnect = () => false;
+      platform.home.disconnectAll();
+      other.answer = ({ json }) => (json['command_type'] === 'topics' ? topicsReport([topic]) : undefined);
+      active.catch(() => undefined);
+      await platform.home.close();
+      platform.home.close = async () => undefined;
+      await devices.start(store).active;
+      expect(await broker()).toMatchObject({ port: other.port });
+    });
+  });
 });

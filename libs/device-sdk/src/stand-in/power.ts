@@ -1,4 +1,4 @@
-import type { Credentials, DeviceState, Joined, Next } from '../store/device-store.js';
+import type { BrokerAddress, Credentials, DeviceState, Joined, Next } from '../store/device-store.js';
 import { DeviceStore } from '../store/device-store.js';
 import type { DeviceIdentity } from '../store/device-identity.js';
 
@@ -73,6 +73,9 @@ class PoweredStore extends DeviceStore {
   }
   override saveJoined(joined: Joined): Promise<void> {
     return this.#write(() => this.store.saveJoined(joined));
+  }
+  override saveBroker(broker: BrokerAddress): Promise<void> {
+    return this.#write(() => this.store.saveBroker(broker));
   }
   override saveNext(next: Next): Promise<void> {
     return this.#write(() => this.store.saveNext(next));

@@ -81,6 +81,8 @@ export abstract class DeviceStore {
   abstract savePendingKey(key: string): Promise<void>;
   /** Step 7 is done: from now on the device goes to the home's broker. */
   abstract saveJoined(joined: Joined): Promise<void>;
+  /** The home has moved before step 12 was done: the broker is another one than that of step 7. */
+  abstract saveBroker(broker: BrokerAddress): Promise<void>;
   /** What to show at the home's broker; undefined before step 7. With `next`, what to show there to try what is next. */
   abstract credentials(which?: 'current' | 'next'): Promise<Credentials | undefined>;
   /** Something is to be tried; what was to be tried before is given up. What the device has stays. */

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { removeFile, writeFileAtomically } from './atomic-file.js';
 import { type DeviceIdentity, deviceFile } from './device-identity.js';
 import {
+  type BrokerAddress,
   type Credentials,
   type DeviceState,
   DeviceStore,
@@ -63,6 +64,10 @@ export class FolderDeviceStore extends DeviceStore {
     const written = await this.#writeBesides(joined);
     await this.#changeState(() => joinedState(joined, written));
     await removeFile(join(this.folder, 'pending.key'));
+  }
+
+  override saveBroker(broker: BrokerAddress): Promise<void> {
+    return this.#changeState(() => ({ broker: { ...broker } }));
   }
 
   override async credentials(which: 'current' | 'next' = 'current'): Promise<Credentials | undefined> {

@@ -1,5 +1,6 @@
 import type { DeviceIdentity } from './device-identity.js';
 import {
+  type BrokerAddress,
   type Credentials,
   type DeviceState,
   DeviceStore,
@@ -47,6 +48,10 @@ export class MemoryDeviceStore extends DeviceStore {
     this.#slots = { [slot]: joined };
     this.#pendingKey = undefined;
     this.#state = { ...this.#state, ...joinedState(joined, slot) };
+  }
+
+  override async saveBroker(broker: BrokerAddress): Promise<void> {
+    this.#state = { ...this.#state, broker: { ...broker } };
   }
 
   override async credentials(which: 'current' | 'next' = 'current'): Promise<Credentials | undefined> {
