@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { discovery, provisioning } from '@mqtt2go/messaging';
+import { discovery, moving, provisioning } from '@mqtt2go/messaging';
 import { askRest, type RestAnswer, type TestIdentity, waitFor } from '@mqtt2go/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -131,7 +131,12 @@ describe('a home is moved by REST on its gateway', () => {
     expect(await until(({ state }) => state === 'rolled-back', 'the end of the move')).toMatchObject({
       error: { code: 'another_device_is_being_added', detail: expect.any(String) },
     });
-    await (await gateway.operator()).call(provisioning.cancelOnboarding, { deviceId: bulb.deviceId });
+    const operator = await gateway.operator();
+    await operator.call(provisioning.cancelOnboarding, { deviceId: bulb.deviceId });
+    await waitFor(
+      async () => (await operator.call(moving.getHomeStanding, { homeId: home.homeId })).devices === 1,
+      'the device to be taken back',
+    );
   });
 
   it('there and back, once for each request, while its device follows', async () => {

@@ -6,7 +6,7 @@ import { silentLogger, statementsDuring, waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entities } from './entities.js';
 import { migrations } from './migrations/index.js';
-import { openSql, owedSql, presentSql } from './onboarding/onboarding.entity.js';
+import { atHomeSql, onTheWaySql, openSql, owedSql, presentSql } from './onboarding/onboarding.entity.js';
 import { schema } from './schema.js';
 import { ProvisioningStand } from './testing/provisioning-stand.js';
 
@@ -223,6 +223,8 @@ describe('the good way', () => {
     const list = (states: readonly string[]): string => `state IN (${states.map((state) => `'${state}'`).join(', ')})`;
     expect(openSql).toBe(list(openStates));
     expect(presentSql).toBe(list([...openStates, 'active']));
+    expect(onTheWaySql).toBe(list(openStates.filter((state) => state !== 'awaiting-name')));
+    expect(atHomeSql).toBe(list(['awaiting-name', 'active']));
     expect(owedSql).toBe(list(onboardingStateNames.filter((state) => ruleOf(state).work)));
   });
 });

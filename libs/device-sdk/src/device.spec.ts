@@ -3,6 +3,7 @@ import { generateKeys, readCertificateRequest, writePrivateKey, writePublicKey }
 import { createPublicKey } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SwitchAppliance } from './appliance/switch-appliance.js';
+import { BrokerFinder } from './broker-finder.js';
 import { Device, type DeviceTimes } from './device.js';
 import type { DeviceCommand, DeviceProblem, DeviceStep } from './device-events.js';
 import { startStandInBroker } from './stand-in/stand-in-broker.js';
@@ -128,6 +129,34 @@ describe('a device', () => {
     expect(problems.map(({ error }) => error.code)).toEqual(['forbidden', 'forbidden', 'forbidden', 'forbidden']);
     expect(problems.every(({ retryInMs }) => retryInMs !== undefined && retryInMs >= 5)).toBe(true);
     expect(platform.activation.seen).toHaveLength(1);
+  });
+
+  it('comes back to a gateway that has refused it, though the Discovery server would let it wait', async () => {
+    const { root, server } = platform.authority;
+    const clientCa = [root.certificate, platform.manufacturer.certificate];
+    const local = await startStandInBroker({ ...server, clientCa });
+    const identity = await platform.mint(id);
+    let isAdded = false;
+    local.maySubscribe = () => isAdded;
+    local.answer = ({ json }) => {
+      if (json['command_type'] === 'topics') return topicsReport([topic]);
+      const value = platform.bundle(id, createPublicKey(identity.key));
+      return { type: 'report', report_type: 'command_response', timestamp: 1, report_name: 'mqtt_credentials', value };
+    };
+    platform.activation.maySubscribe = () => {
+      // Somebody adds it at the gateway while it is here.
+      isAdded = true;
+      return false;
+    };
+    const finder = new BrokerFinder(async () => ({ host: '127.0.0.1', port: local.port }));
+    const device = new Device(new MemoryDeviceStore(identity), { times, finder });
+    devices.push(device);
+    const active = once(device, 'active');
+    device.run().catch(() => undefined);
+    await active;
+    expect(platform.activation.connects).toBe(1);
+    await device.stop();
+    await local.close();
   });
 
   it('asks again when the Discovery server does not answer', async () => {

@@ -120,6 +120,12 @@ export class HomeCertificates {
         issuerHash,
       ]);
     }
+    for (const { openOnboarding, deviceId, serialNumber } of checked.map(({ record }) => record)) {
+      if (openOnboarding === null) await manager.query(completeOnboarding, [serialNumber]);
+      else {
+        await manager.query(addOnboarding, [openOnboarding.id, deviceId, openOnboarding.keyMode, serialNumber]);
+      }
+    }
     if (checked.some(({ record }) => record.revokedAt !== null)) {
       await manager.query(`UPDATE published_list SET revocations = revocations + 1 WHERE authority = 'issuing'`);
     }
@@ -127,10 +133,13 @@ export class HomeCertificates {
 }
 
 const select = `
-  SELECT c.serial_number AS "serialNumber", c.device_id AS "deviceId", c.certificate, i.chain,
+  SELECT CASE WHEN o.onboarding_id IS NULL THEN NULL
+      ELSE jsonb_build_object('id', o.onboarding_id, 'keyMode', o.key_mode) END AS "openOnboarding",
+    c.serial_number AS "serialNumber", c.device_id AS "deviceId", c.certificate, i.chain,
     c.renewed_from AS "renewedFrom", c.revocation_reason AS "revocationReason",
     to_char(c.revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "revokedAt"
   FROM device_certificate c LEFT JOIN foreign_issuer i USING (issuer_hash)
+    LEFT JOIN onboarding_certificate o ON o.serial_number = c.serial_number AND o.outcome IS NULL
   WHERE c.device_id = ANY($1::varchar[]) ORDER BY c.device_id COLLATE "C", c.serial_number`;
 
 const countOfIssuers = `
@@ -140,6 +149,16 @@ const countOfIssuers = `
 const addIssuer = 'INSERT INTO foreign_issuer (issuer_hash, chain) VALUES ($1, $2) ON CONFLICT DO NOTHING';
 const addKey = `
   INSERT INTO device_key (public_key_hash, device_id) VALUES ($1, $2) ON CONFLICT (public_key_hash) DO NOTHING`;
+
+/** Named on the other side since it was copied. */
+const completeOnboarding = `
+  UPDATE onboarding_certificate SET outcome = 'completed', settled_at = clock_timestamp(), sealed_key = NULL
+  WHERE serial_number = $1 AND outcome IS NULL`;
+
+/** One that has left this side and comes back is open again. A key that the platform made stays where it was made. */
+const addOnboarding = `
+  INSERT INTO onboarding_certificate AS o (onboarding_id, device_id, key_mode, serial_number) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (onboarding_id) DO UPDATE SET outcome = NULL, settled_at = NULL WHERE o.outcome = 'completed'`;
 
 const upsert = `
   INSERT INTO device_certificate AS c (serial_number, device_id, public_key_hash, certificate, not_before, not_after,

@@ -28,6 +28,7 @@ async function bring(homeId: string, authority: Authority, revokedAt: string | n
     deviceId,
     certificate: Buffer.from(der).toString('base64'),
     issuerChain: authority.chain.join(''),
+    openOnboarding: null,
     renewedFrom: null,
     revokedAt,
     revocationReason: revokedAt === null ? null : ('superseded' as const),

@@ -3,6 +3,7 @@ import { deviceType } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { FactoryRegistry } from '../factory/factory-registry.js';
+import { atHomeSql } from '../onboarding/onboarding.entity.js';
 import { HomeStandings } from './home-standings.js';
 
 const pageSize = 50;
@@ -19,7 +20,7 @@ export interface Page<Record> {
   readonly records: Record[];
 }
 
-/** The completed onboardings of a home, with names, groups and topics, and its devices' factory records, in pages. */
+/** The onboardings of a home's devices that have come, with names, groups and topics, and their factory records, in pages. */
 @Injectable()
 export class HomeOnboardings {
   constructor(
@@ -51,7 +52,7 @@ export class HomeOnboardings {
       await this.standings.requireIn(manager, homeId, moveId, ['arriving', 'prepared']);
       const ids = records.map(({ onboardingId }) => onboardingId);
       await manager.query(
-        `DELETE FROM onboarding WHERE home_id = $1 AND state = 'active' AND device_id COLLATE "C" > $2
+        `DELETE FROM onboarding WHERE home_id = $1 AND ${atHomeSql} AND device_id COLLATE "C" > $2
            AND ($3::varchar IS NULL OR device_id COLLATE "C" <= $3) AND onboarding_id <> ALL($4::uuid[])`,
         [homeId, after, upTo ?? null, ids],
       );
@@ -74,7 +75,7 @@ export class HomeOnboardings {
     const rows = await this.dataSource.transaction(async (manager) => {
       await this.standings.requireIn(manager, homeId, moveId, ['leaving', 'draining', 'moved', 'arriving', 'prepared']);
       return manager.query<{ device_id: string }[]>(
-        `SELECT device_id FROM onboarding WHERE home_id = $1 AND state = 'active' AND device_id COLLATE "C" > $2
+        `SELECT device_id FROM onboarding WHERE home_id = $1 AND ${atHomeSql} AND device_id COLLATE "C" > $2
          ORDER BY device_id COLLATE "C" LIMIT $3`,
         [homeId, after, pageSize],
       );
@@ -118,14 +119,14 @@ function pageOf<Record>(
 const iso = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const selectPage = `
-  SELECT onboarding_id AS "onboardingId", device_id AS "deviceId", gateway_id AS "gatewayId",
+  SELECT state, onboarding_id AS "onboardingId", device_id AS "deviceId", gateway_id AS "gatewayId",
     device_type AS "deviceType", key_mode AS "keyMode", request_digest AS "requestDigest",
     ${iso('requested_at')} AS "requestedAt", ${iso('deadline')} AS deadline, version, certified,
     announced_again AS "announcedAgain", jsonb_build_object('revision', controller_revision, 'topic', controller_topic) AS controller,
     CASE WHEN device_topic IS NULL THEN NULL
       ELSE jsonb_build_object('revision', device_revision, 'topic', device_topic) END AS device,
     device_name AS "deviceName", group_ids AS "groupIds", topics
-  FROM onboarding WHERE home_id = $1 AND state = 'active' AND device_id COLLATE "C" > $2
+  FROM onboarding WHERE home_id = $1 AND ${atHomeSql} AND device_id COLLATE "C" > $2
   ORDER BY device_id COLLATE "C" LIMIT $3`;
 
 const columns = `gateway_id, device_type, key_mode, request_digest, state, version, requested_at, deadline, certified,
@@ -135,12 +136,12 @@ const columns = `gateway_id, device_type, key_mode, request_digest, state, versi
 const upsertPage = `
   INSERT INTO onboarding (onboarding_id, device_id, home_id, lease_until, ${columns})
   SELECT r."onboardingId", r."deviceId", $1, clock_timestamp(), r."gatewayId", r."deviceType", r."keyMode",
-    r."requestDigest", 'active', r.version, r."requestedAt", r.deadline, r.certified, r."announcedAgain",
+    r."requestDigest", r.state, r.version, r."requestedAt", r.deadline, r.certified, r."announcedAgain",
     r.controller->>'revision', r.controller->>'topic', $3::varchar, r.device->>'revision', r.device->>'topic',
     CASE WHEN r.device->>'topic' IS NOT NULL THEN $3::varchar END, r."deviceName",
     array(SELECT jsonb_array_elements_text(r."groupIds")), array(SELECT jsonb_array_elements_text(r.topics)),
     NULL, NULL, clock_timestamp()
-  FROM jsonb_to_recordset($2::jsonb) AS r("onboardingId" uuid, "deviceId" varchar, "gatewayId" varchar,
+  FROM jsonb_to_recordset($2::jsonb) AS r(state varchar, "onboardingId" uuid, "deviceId" varchar, "gatewayId" varchar,
     "deviceType" varchar, "keyMode" varchar, "requestDigest" varchar, version integer, "requestedAt" timestamptz,
     deadline timestamptz, certified boolean, "announcedAgain" boolean, controller jsonb, device jsonb,
     "deviceName" varchar, "groupIds" jsonb, topics jsonb)

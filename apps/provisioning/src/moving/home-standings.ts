@@ -4,7 +4,7 @@ import { type BrokerAddress, type HomeStanding, nextStanding, requireChangeable,
 import { type HomeStandingName, Mqtt2goError, type MoveStepName } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { openSql } from '../onboarding/onboarding.entity.js';
+import { atHomeSql, onTheWaySql } from '../onboarding/onboarding.entity.js';
 import { Ticker } from '../onboarding/ticker.js';
 import { schema } from '../schema.js';
 import { ProvisioningSettings } from '../settings.js';
@@ -89,14 +89,14 @@ export class HomeStandings {
 
   /**
    * Takes a step of a move with the home's onboardings.
-   * @throws Mqtt2goError as `nextStanding`; `another_device_is_being_added` for `freeze`, which is in force all the same
+   * @throws Mqtt2goError as `nextStanding`; `another_device_is_being_added`, `unavailable` for `freeze`, which is in force all the same
    */
   async take(move: MoveStep): Promise<HomeStandingName | undefined> {
     const { homeId, step } = move;
     const standing = await this.dataSource.transaction((manager) => this.store(manager, move));
     await this.read('home_id = $1', [homeId]);
     if (standing === undefined) this.known.delete(homeId);
-    if (step === 'freeze') await this.requireNoneOpen(homeId);
+    if (step === 'freeze') await this.requireNoneOnTheWay(homeId);
     return standing;
   }
 
@@ -125,7 +125,7 @@ export class HomeStandings {
     if (change.outcome === 'unchanged') return current?.standing;
     if (step === 'discard') await manager.query('DELETE FROM awaited_device WHERE home_id = $1', [homeId]);
     if (change.outcome === 'gone') {
-      await manager.query(`DELETE FROM onboarding WHERE home_id = $1 AND state = 'active'`, [homeId]);
+      await manager.query(`DELETE FROM onboarding WHERE home_id = $1 AND ${atHomeSql}`, [homeId]);
       await manager.query('DELETE FROM home_standing WHERE home_id = $1', [homeId]);
       return undefined;
     }
@@ -136,6 +136,7 @@ export class HomeStandings {
          moved_to_host = excluded.moved_to_host, moved_to_port = excluded.moved_to_port, changed_at = clock_timestamp()`,
       [homeId, standing, moveId, movedTo?.host ?? null, movedTo?.port ?? null],
     );
+    if (step === 'drain') await manager.query(letGo, [homeId]);
     const actor = callerActor(currentCaller(), 'federation');
     await writeAudit(manager, schema, [{ actor, action: 'home.moving', homeId, details: { step, standing, moveId } }]);
     return standing;
@@ -146,9 +147,9 @@ export class HomeStandings {
     return row === undefined ? undefined : standingOf(row);
   }
 
-  private async requireNoneOpen(homeId: string): Promise<void> {
+  private async requireNoneOnTheWay(homeId: string): Promise<void> {
     const open = await this.dataSource.query<{ device_id: string }[]>(
-      `SELECT device_id FROM onboarding WHERE home_id = $1 AND ${openSql} LIMIT 1`,
+      `SELECT device_id FROM onboarding WHERE home_id = $1 AND ${onTheWaySql} LIMIT 1`,
       [homeId],
     );
     const [device] = open;
@@ -157,6 +158,15 @@ export class HomeStandings {
         'another_device_is_being_added',
         `The device ${device.device_id} is being added to the home.`,
       );
+    }
+    const withdrawn = await this.dataSource.query<{ device_id: string }[]>(
+      `SELECT o.device_id FROM outbox x JOIN onboarding o ON o.onboarding_id = (x.payload->>'onboardingId')::uuid
+       WHERE x.kind = 'withdraw-device' AND o.home_id = $1 LIMIT 1`,
+      [homeId],
+    );
+    // Copied now, it would be let in on the other side for good.
+    if (withdrawn[0] !== undefined) {
+      throw new Mqtt2goError('unavailable', `The device ${withdrawn[0].device_id} is still being taken back.`);
     }
   }
 
@@ -173,6 +183,19 @@ export class HomeStandings {
     }
   }
 }
+
+/**
+ * Devices without a name are named on the other side, and there it is their time runs out: here nothing of theirs is taken back
+ * any more. They are kept as the others are, to be told where their home is.
+ */
+const letGo = `
+  WITH gone AS (
+    UPDATE onboarding SET state = 'active', version = version + 1, activation_code = NULL
+    WHERE home_id = $1 AND state = 'awaiting-name' RETURNING onboarding_id, device_id)
+  INSERT INTO outbox (kind, payload)
+  SELECT 'settle-certificate',
+    jsonb_build_object('onboardingId', onboarding_id, 'deviceId', device_id, 'outcome', 'completed', 'hasLeft', true)
+  FROM gone`;
 
 const select = `
   SELECT home_id AS "homeId", standing, move_id AS "moveId", moved_to_host AS host, moved_to_port AS port,

@@ -1,6 +1,7 @@
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { atHomeSql } from '../onboarding/onboarding.entity.js';
 import { HomeReplies } from '../traffic/home-replies.js';
 import { HomeStandings } from './home-standings.js';
 
@@ -33,9 +34,9 @@ export class Redirecting {
     const rows = await this.dataSource.query<ToldRow[]>(
       deviceIds.length === 0
         ? `SELECT DISTINCT controller_revision AS revision, controller_topic AS topic, controller_broker AS broker
-           FROM onboarding WHERE home_id = $1 AND state = 'active'`
+           FROM onboarding WHERE home_id = $1 AND ${atHomeSql}`
         : `SELECT device_revision AS revision, device_topic AS topic, device_broker AS broker FROM onboarding
-       WHERE home_id = $1 AND device_id = ANY($2::varchar[]) AND state = 'active' AND device_topic IS NOT NULL`,
+       WHERE home_id = $1 AND device_id = ANY($2::varchar[]) AND ${atHomeSql} AND device_topic IS NOT NULL`,
       deviceIds.length === 0 ? [homeId] : [homeId, deviceIds],
     );
     await this.replies.send(

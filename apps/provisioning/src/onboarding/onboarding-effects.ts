@@ -13,7 +13,11 @@ import { OnboardingRepository } from './onboarding-repository.js';
 const payload = z.object({ onboardingId: z.uuid(), deviceId: identifier });
 /** Rows of an earlier release have no end. */
 const withdrawal = payload.extend({ announcedUntilMs: z.int().optional() });
-const settlement = payload.extend({ outcome: z.enum(['completed', 'abandoned']) });
+const settlement = payload.extend({
+  outcome: z.enum(['completed', 'abandoned']),
+  /** Because the home has left. One that has come back without a name since has an end of its own. */
+  hasLeft: z.boolean().default(false),
+});
 
 /** One try each: the outbox tries again, and holds a connection while it waits. */
 const once = { retries: 0 };
@@ -32,7 +36,8 @@ export class OnboardingEffects {
   ) {}
 
   start(): void {
-    this.handle('settle-certificate', settlement, async ({ onboardingId, outcome }) => {
+    this.handle('settle-certificate', settlement, async ({ onboardingId, outcome, hasLeft }) => {
+      if (hasLeft && (await this.repository.find(onboardingId))?.state !== 'active') return;
       await this.bus.call(certificateAuthority.settleOnboardingCertificate, { onboardingId, outcome }, once);
     });
     this.handle('withdraw-device', payload, async ({ onboardingId, deviceId }) => {

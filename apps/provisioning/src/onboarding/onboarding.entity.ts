@@ -5,6 +5,10 @@ import { schema } from '../schema.js';
 // Spelled out in each index and query alike, or PostgreSQL does not see that they match. A spec holds them to the machine.
 export const openSql = "state IN ('requested', 'certified', 'announced', 'claimed', 'awaiting-name')";
 export const owedSql = "state IN ('requested', 'certified')";
+/** On the way to the home's broker. */
+export const onTheWaySql = "state IN ('requested', 'certified', 'announced', 'claimed')";
+/** At the home's broker, with a name or without one yet. */
+export const atHomeSql = "state IN ('awaiting-name', 'active')";
 export const presentSql = "state IN ('requested', 'certified', 'announced', 'claimed', 'awaiting-name', 'active')";
 
 /** The names of the unique indexes, by which a refused insert tells why. */

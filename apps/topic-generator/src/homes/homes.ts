@@ -12,7 +12,7 @@ const capacity = 10_000;
 
 /** Of a row `h` of home: a home that is only reached through its gateway's bridge has no devices here, or has left. */
 const livesHere = `(h.standing IN ('here', 'leaving', 'prepared') AND EXISTS (
-  SELECT FROM topic_generator.device d WHERE d.home_id = h.home_id AND d.named_onboarding_id IS NOT NULL))`;
+  SELECT FROM topic_generator.device d WHERE d.home_id = h.home_id))`;
 
 export interface HomesOptions {
   /** The home brokers' names, one at least. */

@@ -186,7 +186,7 @@ const iso = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', '
 /** One that is only being added does not move: there is none while a home may leave. */
 const selectDevices = `
   SELECT d.device_id AS "deviceId", d.gateway_id AS "gatewayId", d.device_type AS "deviceType",
-    d.named_onboarding_id AS "namedOnboardingId",
+    d.pending_onboarding_id AS "pendingOnboardingId", d.named_onboarding_id AS "namedOnboardingId",
     array(SELECT group_id FROM topic_generator.device_group g WHERE g.device_id = d.device_id ORDER BY 1) AS "groupIds",
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'serialNumber', c.serial_number, 'onboardingId', c.onboarding_id, 'gatewayId', c.gateway_id,
@@ -194,15 +194,17 @@ const selectDevices = `
         ORDER BY c.serial_number), '[]')
       FROM topic_generator.device_certificate c WHERE c.device_id = d.device_id) AS certificates
   FROM topic_generator.device d
-  WHERE d.home_id = $1 AND d.device_id COLLATE "C" > $2 AND d.named_onboarding_id IS NOT NULL
+  WHERE d.home_id = $1 AND d.device_id COLLATE "C" > $2
   ORDER BY d.device_id COLLATE "C" LIMIT $3`;
 
 const upsertDevices = `
-  INSERT INTO topic_generator.device (device_id, home_id, gateway_id, device_type, named_onboarding_id)
-  SELECT "deviceId", $1, "gatewayId", "deviceType", "namedOnboardingId"
-  FROM jsonb_to_recordset($2::jsonb) AS r("deviceId" varchar, "gatewayId" varchar, "deviceType" varchar, "namedOnboardingId" uuid)
+  INSERT INTO topic_generator.device (device_id, home_id, gateway_id, device_type, pending_onboarding_id,
+    named_onboarding_id)
+  SELECT "deviceId", $1, "gatewayId", "deviceType", "pendingOnboardingId", "namedOnboardingId"
+  FROM jsonb_to_recordset($2::jsonb) AS r("deviceId" varchar, "gatewayId" varchar, "deviceType" varchar,
+    "pendingOnboardingId" uuid, "namedOnboardingId" uuid)
   ON CONFLICT (device_id) DO UPDATE SET gateway_id = excluded.gateway_id, device_type = excluded.device_type,
-    named_onboarding_id = excluded.named_onboarding_id, pending_onboarding_id = NULL`;
+    named_onboarding_id = excluded.named_onboarding_id, pending_onboarding_id = excluded.pending_onboarding_id`;
 
 const insertGroups = `
   INSERT INTO topic_generator.device_group (device_id, group_id)

@@ -32,8 +32,7 @@ export class MovingController {
     const [row] = await this.dataSource.query<StandingRow[]>(
       `SELECT broker,
          array(SELECT gateway_id FROM topic_generator.gateway WHERE home_id = $1 ORDER BY 1) AS gateways,
-         (SELECT count(*)::integer FROM topic_generator.device
-           WHERE home_id = $1 AND named_onboarding_id IS NOT NULL) AS devices,
+         (SELECT count(*)::integer FROM topic_generator.device WHERE home_id = $1) AS devices,
          (SELECT count(*)::integer FROM topic_generator.controller
            WHERE home_id = $1 AND role <> 'bridge') AS controllers
        FROM topic_generator.home WHERE home_id = $1`,

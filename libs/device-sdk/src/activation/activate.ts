@@ -79,8 +79,8 @@ class Activation {
     try {
       await this.#attempt();
     } catch (error) {
-      // Nobody adds the device there; somebody may at the other.
-      if (this.#where === 'local') await this.close();
+      // Nobody adds the device there; somebody may at the other, and at the first the next time.
+      if (this.#where === 'local' || this.#found?.passedOver === true) await this.close();
       throw error;
     }
   }

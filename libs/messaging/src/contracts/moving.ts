@@ -68,7 +68,7 @@ export const moveHomeAccess = contract({
   output: standing,
 });
 
-/** The same with the onboardings. `freeze`: another_device_is_being_added while one is under way. */
+/** The same with the onboardings. `freeze`: another_device_is_being_added while a device is on its way to the home's broker. */
 export const moveHomeOnboardings = contract({
   service: 'provisioning',
   verb: 'move-home-onboardings',
@@ -86,6 +86,8 @@ export const homeDevice = z.object({
   deviceId: identifier,
   gatewayId: identifier,
   deviceType,
+  /** By which it was let in, as long as it has no name by it. */
+  pendingOnboardingId: z.uuid().nullable().default(null),
   namedOnboardingId: z.uuid().nullable(),
   groupIds: z.array(identifier).max(64),
   certificates: z
@@ -170,8 +172,9 @@ export const importHomeControllers = contract({
 
 const path = z.object({ revision: z.string().max(16), topic: z.string().max(256) });
 
-/** A device's onboarding, completed. */
+/** The onboarding of a device that has come to its home's broker, with a name or without one yet. */
 export const homeOnboarding = z.object({
+  state: z.enum(['awaiting-name', 'active']),
   onboardingId: z.uuid(),
   deviceId: identifier,
   gatewayId: identifier,
@@ -262,6 +265,8 @@ export const homeCertificate = z.object({
   certificate: base64,
   /** PEM: the CAs above the certificate, without the root. */
   issuerChain: z.string().max(32_768),
+  /** That it was issued for, as long as that may come to nothing: then it is revoked. */
+  openOnboarding: z.object({ id: z.uuid(), keyMode }).nullable().default(null),
   renewedFrom: serialNumber.nullable(),
   revokedAt: time.nullable(),
   revocationReason: revocationReason.nullable(),
