@@ -120,7 +120,7 @@ async function start(
   const someOutside = config.services.length < runnableServices.length;
   await brokers.openForServices(ports, files, someOutside);
 
-  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, log });
+  const plugins = await loadPlugins({ names: config.plugins, builtIn: builtInPlugins, clock, log });
   parts.push(plugins);
   await plugins.start();
 

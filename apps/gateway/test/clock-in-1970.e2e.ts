@@ -138,6 +138,14 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
     expect(notAfterMs).toBeGreaterThan(Date.now() + 700 * dayMs);
   });
 
+  it('writes the platform’s time to the audit log', async () => {
+    for (const schema of ['certificate_authority', 'discovery', 'provisioning', 'topic_generator']) {
+      const [row] = await query(`SELECT count(*)::integer AS entries, min(at) AS first FROM ${schema}.audit_entry`, []);
+      expect(row?.entries).toBeGreaterThan(0);
+      expect(Math.abs(Number(row?.first) - Date.now())).toBeLessThan(dayMs);
+    }
+  });
+
   it('is reached by the command line, whose clock is in 1970 as well', async () => {
     const args = ['--json', 'controller', 'credentials', '--home', 'h', '--gateway', 'g', '--out', join(folder, 'app')];
     const cli = Program.start('cli', environment(), undefined, args);

@@ -91,6 +91,23 @@ describe('the network of a device that is being added', () => {
     await closed();
   });
 
+  it('stays open, and is not opened anew, when the clock is corrected', async () => {
+    await start();
+    const device = await request();
+    const opening = await opened();
+    const byMs = 60 * minuteMs;
+    await stand.clock.correct(byMs);
+    await stand.claim(device.deviceId);
+    const { value } = await stand.report((heard) => {
+      const text = JSON.stringify(heard.value);
+      return text.includes(device.deviceId) && text.includes('"claimed"');
+    });
+    expect(value).toMatchObject({ network: { closes_at: Math.floor((opening.closesAt + byMs) / 1_000) } });
+    expect(accessPoint.opening).toBe(opening);
+    await cancel(device);
+    await closed();
+  });
+
   it('is opened anew, with all of its time, when the person asks again', async () => {
     await start('wps');
     const device = await request();

@@ -29,6 +29,7 @@ export class ProvisioningRuntime implements OnApplicationBootstrap, OnModuleDest
     this.driver.start();
     this.recovery.start();
     this.expiry.start();
+    this.networks.start();
     await this.traffic.start();
   }
 

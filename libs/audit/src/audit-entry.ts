@@ -26,10 +26,24 @@ export interface AuditEntry {
   readonly details?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 }
 
+/**
+ * Unix time in milliseconds, where the system's clock is known to be wrong. As that clock, it is one for all of a process;
+ * entries have PostgreSQL's time, which is the system's, unless this says otherwise.
+ */
+let correctedTime: () => number | undefined = () => undefined;
+
+/** From now on entries of this process have the time that `time` gives, where it gives one. Returns the way to take that back. */
+export function dateAuditBy(time: () => number | undefined): () => void {
+  correctedTime = time;
+  return () => {
+    if (correctedTime === time) correctedTime = () => undefined;
+  };
+}
+
 const columns =
   'actor_kind, actor_id, actor_certificate, action, device_id, home_id, onboarding_id, outcome, details' as const;
 const types =
-  'actor_kind text, actor_id text, actor_certificate text, action text, device_id text, home_id text, ' +
+  'at timestamptz, actor_kind text, actor_id text, actor_certificate text, action text, device_id text, home_id text, ' +
   'onboarding_id uuid, outcome text, details jsonb';
 
 /**
@@ -41,8 +55,8 @@ const types =
  */
 export function insertAudit(schema: string, parameter: string, source?: string): string {
   const when = source === undefined ? '' : ` WHERE EXISTS (SELECT 1 FROM ${source})`;
-  return `INSERT INTO ${schema}.audit_entry (${columns})
-    SELECT ${columns} FROM jsonb_to_recordset(${parameter}::jsonb) AS audit_row(${types})${when}`;
+  return `INSERT INTO ${schema}.audit_entry (at, ${columns})
+    SELECT coalesce(at, clock_timestamp()), ${columns} FROM jsonb_to_recordset(${parameter}::jsonb) AS audit_row(${types})${when}`;
 }
 
 /** The value for {@link insertAudit}. */
@@ -56,8 +70,9 @@ export function auditRows(entries: readonly AuditEntry[]): string {
  * @param perRow an SQL expression of a jsonb object, by columns of `audit_entry`: what each row has of its own
  */
 export function insertAuditEach(schema: string, parameter: string, source: string, perRow: string): string {
-  return `INSERT INTO ${schema}.audit_entry (${columns})
-    SELECT audit_row.* FROM ${source}, jsonb_to_record(${parameter}::jsonb || ${perRow}) AS audit_row(${types})`;
+  const given = columns.replaceAll(/\w+/g, 'audit_row.$&');
+  return `INSERT INTO ${schema}.audit_entry (at, ${columns})
+    SELECT coalesce(audit_row.at, clock_timestamp()), ${given} FROM ${source}, jsonb_to_record(${parameter}::jsonb || ${perRow}) AS audit_row(${types})`;
 }
 
 /** The value for {@link insertAuditEach}. */
@@ -72,7 +87,9 @@ export function callerActor(caller: string | undefined, otherwise: string): Audi
 }
 
 function rowOf({ actor, action, deviceId, homeId, onboardingId, outcome = 'ok', details = {} }: AuditEntry) {
+  const nowMs = correctedTime();
   return {
+    ...(nowMs !== undefined && { at: new Date(nowMs).toISOString() }),
     actor_kind: actor.kind,
     actor_id: actor.id.slice(0, 160),
     actor_certificate: actor.certificate,

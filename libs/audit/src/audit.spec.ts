@@ -26,6 +26,9 @@ import {
   listAudit,
   sealKeyOf,
   verifyAudit,
+  dateAuditBy,
+  insertAuditEach,
+  auditRow,
   writeAudit,
 } from './index.js';
 
@@ -79,6 +82,23 @@ const tamper = async (...statements: string[]): Promise<void> => {
   for (const statement of statements) await client.query(statement);
 };
 const devices = (count: number): AuditEntry[] => Array.from({ length: count }, (_, index) => entryOf(`lamp-${index}`));
+
+it('has the platform’s time where the system’s is wrong, and the system’s from then on where it is right', async () => {
+  const nowMs = Date.UTC(2031, 4, 1, 12);
+  const right = dateAuditBy(() => nowMs);
+  await writeAudit(dataSource, schema, [entryOf('lamp-1')]);
+  await dataSource.query(
+    `WITH made AS (SELECT 'lamp-2' AS id) ${insertAuditEach(schema, '$1', 'made', `jsonb_build_object('device_id', id)`)}`,
+    [auditRow(entryOf('lamp-0'))],
+  );
+  right();
+  await writeAudit(dataSource, schema, [entryOf('lamp-3')]);
+  const rows = await dataSource.query<{ device_id: string; at: Date }[]>(
+    `SELECT device_id, at FROM ${schema}.audit_entry ORDER BY seq`,
+  );
+  expect(rows.slice(0, 2)).toEqual(['lamp-1', 'lamp-2'].map((device_id) => ({ device_id, at: new Date(nowMs) })));
+  expect(Math.abs((rows[2]?.at.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+});
 
 describe('the audit log', () => {
   it('writes an entry in the statement that makes the change, and none without it', async () => {

@@ -1,4 +1,5 @@
 export {
+  Clock,
   NetworkJoin,
   type NetworkJoinAnswer,
   type NetworkJoinEvent,

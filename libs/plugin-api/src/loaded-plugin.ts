@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import type { NetworkJoin } from '@mqtt2go/ports';
-import type { INestApplicationContext } from '@nestjs/common';
+import type { Clock, NetworkJoin } from '@mqtt2go/ports';
+import type { DynamicModule, INestApplicationContext, InjectionToken } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { satisfies, validRange } from 'semver';
 import { type PluginClass, type PluginFacts, pluginApiVersion, pluginFactsOf, pluginKinds } from './plugin.js';
@@ -32,6 +32,22 @@ export function checkFacts(plugin: PluginClass): PluginFacts {
   return { name, kind: known, api };
 }
 
+/** What every plugin's module can have injected: the platform's clock. */
+class Given {}
+
+/** One that was made for a version of the contract without it is made as it was then. */
+function givenTo(plugin: PluginClass, clock: Clock): DynamicModule {
+  const token = pluginFactsOf(plugin)?.clock;
+  const tokens: InjectionToken[] = typeof token === 'function' ? [token] : [];
+  return {
+    module: Given,
+    global: true,
+    imports: [plugin],
+    providers: tokens.map((provide) => ({ provide, useValue: clock })),
+    exports: tokens,
+  };
+}
+
 /** A plugin whose module stands, in a Nest context of its own: what it provides can break nothing else. */
 export class LoadedPlugin {
   private constructor(
@@ -41,9 +57,12 @@ export class LoadedPlugin {
   ) {}
 
   /** Makes the module and all it provides; runs the constructors, which are to do nothing. */
-  static async create(facts: PluginFacts, plugin: PluginClass): Promise<LoadedPlugin> {
+  static async create(facts: PluginFacts, plugin: PluginClass, clock: Clock): Promise<LoadedPlugin> {
     // Nest ends the process on an error in a constructor unless told not to.
-    const context = await NestFactory.createApplicationContext(plugin, { logger: false, abortOnError: false });
+    const context = await NestFactory.createApplicationContext(givenTo(plugin, clock), {
+      logger: false,
+      abortOnError: false,
+    });
     return new LoadedPlugin(facts, plugin, context);
   }
 

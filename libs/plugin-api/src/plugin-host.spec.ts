@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { FakeClock } from '@mqtt2go/ports';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as fixtures from './test-support/plugins.js';
 import { isPluginClass, type PluginClass, pluginApiVersion, pluginFactsOf } from './plugin.js';
@@ -28,6 +29,7 @@ const {
   StartThrows,
   StopHangs,
   StopRejects,
+  Timed,
   ThrowsNothing,
   WithoutWire,
 } = fixtures;
@@ -49,6 +51,14 @@ beforeEach(() => {
 });
 
 describe('loading', () => {
+  it('gives a plugin that asks for it the clock of the platform', async () => {
+    const clock = new FakeClock(Date.UTC(2031, 0, 1));
+    const host = await load({ Timed }, { clock });
+    await host.start();
+    expect(host.failed).toEqual([]);
+    expect(events).toEqual([`it is ${Date.UTC(2031, 0, 1)}`]);
+  });
+
   it('takes built-in plugins by name, from a record or a map, eager or lazy', async () => {
     const host = await loadPlugins({
       names: ['a', 'lazy'],
@@ -79,7 +89,7 @@ describe('loading', () => {
   });
 
   it.each<[string, Record<string, PluginClass>, string, RegExp]>([
-    ['one for another version of the contract', { OfTheFuture }, 'plugin_incompatible', /\^2\.0\.0.*this is 1\.2\.0/],
+    ['one for another version of the contract', { OfTheFuture }, 'plugin_incompatible', /\^2\.0\.0.*this is 1\.3\.0/],
     ['one with no range', { Rangeless }, 'plugin_incompatible', /whatever/],
     ['one whose constructor throws', { ConstructorThrows }, 'plugin_failed', /I do things in constructors/],
     ['one whose provider throws', { ProviderThrows }, 'plugin_failed', /so do I/],

@@ -1,3 +1,4 @@
+import { type Clock, SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { checkFacts, LoadedPlugin } from './loaded-plugin.js';
 import type { PluginFacts, PluginKind } from './plugin.js';
@@ -22,6 +23,8 @@ export interface LoadPluginsOptions extends PluginSource {
   /** From the configuration, in the order in which they are loaded. */
   readonly names: readonly string[];
   readonly log: PluginLog;
+  /** The platform's; the machine's by default. */
+  readonly clock?: Clock;
   readonly limits?: Partial<PluginTimeLimits>;
 }
 
@@ -124,7 +127,8 @@ export class PluginHost {
     if (this.#loaded.some((other) => other.name === facts.name)) {
       throw new Mqtt2goError('plugin_failed', `Another plugin is called ${facts.name} already.`);
     }
-    const plugin = await within(startMs, 'Making its module', () => LoadedPlugin.create(facts, pluginClass));
+    const { clock = new SystemClock() } = this.options;
+    const plugin = await within(startMs, 'Making its module', () => LoadedPlugin.create(facts, pluginClass, clock));
     try {
       const wire = plugin.revisionWire();
       if (wire) {

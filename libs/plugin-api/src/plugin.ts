@@ -1,9 +1,9 @@
 import { type Abstract, Module, type ModuleMetadata, type Type } from '@nestjs/common';
-import { NetworkJoin } from '@mqtt2go/ports';
+import { Clock, NetworkJoin } from '@mqtt2go/ports';
 import { RevisionWire } from './revision-wire.js';
 
 /** The version of the contract in this folder; plugins name the range of it that they are made for. */
-export const pluginApiVersion = '1.2.0';
+export const pluginApiVersion = '1.3.0';
 
 /** What a plugin adds. A kind says what the plugin's module has to provide and export. */
 export const pluginKinds = ['revision', 'network-join', 'translator', 'notifier'] as const;
@@ -37,7 +37,7 @@ const tokens: Readonly<Partial<Record<PluginKind, Abstract<unknown>>>> = {
 
 /**
  * Shared by all copies of this library: a plugin that was bundled brings a copy of its own. For the same reason the
- * decorator notes the token, which as a class is another one in each copy.
+ * decorator notes the tokens, which as classes are others in each copy.
  */
 const factsKey = Symbol.for('mqtt2go.plugin');
 
@@ -56,7 +56,9 @@ export function Mqtt2goPlugin(metadata: PluginFacts & ModuleMetadata): ClassDeco
   const asModule = Module(moduleMetadata);
   return (target) => {
     asModule(target);
-    Object.defineProperty(target, factsKey, { value: Object.freeze({ name, kind, api, token: tokens[kind] }) });
+    Object.defineProperty(target, factsKey, {
+      value: Object.freeze({ name, kind, api, token: tokens[kind], clock: Clock }),
+    });
   };
 }
 
@@ -64,12 +66,14 @@ export function Mqtt2goPlugin(metadata: PluginFacts & ModuleMetadata): ClassDeco
  * What a class says of itself by {@link Mqtt2goPlugin}; `undefined` for anything else. The values are
  * unchecked: they may come from a plugin that was made for another version of this contract.
  */
-export function pluginFactsOf(value: unknown): Readonly<Record<keyof PluginFacts | 'token', unknown>> | undefined {
+export function pluginFactsOf(
+  value: unknown,
+): Readonly<Record<keyof PluginFacts | 'token' | 'clock', unknown>> | undefined {
   if (typeof value !== 'function' || !Object.hasOwn(value, factsKey)) return undefined;
   const facts: unknown = Reflect.get(value, factsKey);
   if (typeof facts !== 'object' || facts === null) return undefined;
   const fact = (name: string): unknown => Reflect.get(facts, name);
-  return { name: fact('name'), kind: fact('kind'), api: fact('api'), token: fact('token') };
+  return { name: fact('name'), kind: fact('kind'), api: fact('api'), token: fact('token'), clock: fact('clock') };
 }
 
 /** True for a class under {@link Mqtt2goPlugin}. */

@@ -1,4 +1,4 @@
-import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { Clock, Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
 import { Inject } from '@nestjs/common';
 import { HostapdNetworkJoin } from './hostapd-network-join.js';
 
@@ -6,8 +6,14 @@ import { HostapdNetworkJoin } from './hostapd-network-join.js';
 @Mqtt2goPlugin({
   name: 'network-join-hostapd',
   kind: 'network-join',
-  api: '^1.1.0',
-  providers: [{ provide: NetworkJoin, useFactory: () => new HostapdNetworkJoin(process.env) }],
+  api: '^1.3.0',
+  providers: [
+    {
+      provide: NetworkJoin,
+      useFactory: (clock: Clock) => new HostapdNetworkJoin(process.env, { clock }),
+      inject: [Clock],
+    },
+  ],
   exports: [NetworkJoin],
 })
 export class NetworkJoinHostapdPlugin implements PluginLifecycle {

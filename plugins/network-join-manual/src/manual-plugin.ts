@@ -1,4 +1,4 @@
-import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { Clock, Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
 import { Inject } from '@nestjs/common';
 import { ManualNetworkJoin } from './manual-network-join.js';
 
@@ -6,8 +6,10 @@ import { ManualNetworkJoin } from './manual-network-join.js';
 @Mqtt2goPlugin({
   name: 'network-join-manual',
   kind: 'network-join',
-  api: '^1.1.0',
-  providers: [{ provide: NetworkJoin, useFactory: () => new ManualNetworkJoin() }],
+  api: '^1.3.0',
+  providers: [
+    { provide: NetworkJoin, useFactory: (clock: Clock) => new ManualNetworkJoin({ clock }), inject: [Clock] },
+  ],
   exports: [NetworkJoin],
 })
 export class NetworkJoinManualPlugin implements PluginLifecycle {

@@ -1,4 +1,4 @@
-import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { Clock, Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
 import { Inject } from '@nestjs/common';
 import { OpenwrtNetworkJoin } from './openwrt-network-join.js';
 
@@ -6,8 +6,14 @@ import { OpenwrtNetworkJoin } from './openwrt-network-join.js';
 @Mqtt2goPlugin({
   name: 'network-join-openwrt',
   kind: 'network-join',
-  api: '^1.1.0',
-  providers: [{ provide: NetworkJoin, useFactory: () => new OpenwrtNetworkJoin(process.env) }],
+  api: '^1.3.0',
+  providers: [
+    {
+      provide: NetworkJoin,
+      useFactory: (clock: Clock) => new OpenwrtNetworkJoin(process.env, { clock }),
+      inject: [Clock],
+    },
+  ],
   exports: [NetworkJoin],
 })
 export class NetworkJoinOpenwrtPlugin implements PluginLifecycle {

@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises';
 import { uptime } from 'node:os';
+import { dateAuditBy } from '@mqtt2go/audit';
 import { clockFilePath, readLastKnownTime, writeLastKnownTime } from '@mqtt2go/config';
 import { FloorClock, type SystemClockState } from '@mqtt2go/ports';
 import type { Logger } from 'pino';
@@ -24,6 +25,7 @@ export class ClockKeeper {
   #told: SystemClockState = 'right';
   #failedBefore = false;
   #timers: NodeJS.Timeout[] = [];
+  readonly #undate: () => void;
   #storing: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -33,6 +35,7 @@ export class ClockKeeper {
     lastKnownMs: number | undefined,
   ) {
     this.clock = new FloorClock({ builtAtMs, lastKnownMs, isSynchronised, bootMs: () => uptime() * 1_000 });
+    this.#undate = dateAuditBy(() => (this.clock.isFloor ? this.clock.now() : undefined));
     this.clock.onCorrection(async (byMs) => {
       log.warn({ by: `${Math.round(byMs / 1_000)} s` }, "the time is corrected to the system's clock");
     });
@@ -64,6 +67,7 @@ export class ClockKeeper {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#store();
+    this.#undate();
   }
 
   async #check(): Promise<void> {

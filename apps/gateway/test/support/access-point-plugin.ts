@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
+import { Clock, Mqtt2goPlugin, NetworkJoin, type PluginLifecycle } from '@mqtt2go/plugin-api';
 import { type DoorOpening, GuardedNetworkJoin, type NetworkDoor } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { Inject } from '@nestjs/common';
@@ -39,8 +39,14 @@ function file(): string {
 @Mqtt2goPlugin({
   name: 'access-point-of-tests',
   kind: 'network-join',
-  api: '^1.1.0',
-  providers: [{ provide: NetworkJoin, useFactory: () => new GuardedNetworkJoin(new FileDoor(), { tickMs: 50 }) }],
+  api: '^1.3.0',
+  providers: [
+    {
+      provide: NetworkJoin,
+      useFactory: (clock: Clock) => new GuardedNetworkJoin(new FileDoor(), { clock, tickMs: 50 }),
+      inject: [Clock],
+    },
+  ],
   exports: [NetworkJoin],
 })
 export class AccessPointPlugin implements PluginLifecycle {

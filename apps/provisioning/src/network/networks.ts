@@ -21,8 +21,8 @@ interface Parts {
 
 interface Door {
   readonly deviceId: string;
-  /** The request that it was opened for; the same made again opens it anew. */
-  readonly requestedAtMs: number;
+  /** The request that it was opened for; the same made again opens it anew. Moves along when the clock is corrected. */
+  requestedAtMs: number;
   readonly ending: AbortController;
   opening: Promise<void>;
   told: NetworkInstructions | undefined;
@@ -43,8 +43,13 @@ const passing = new Set(['another_device_is_being_added', 'unavailable', 'timeou
 export class Networks {
   private readonly doors = new Map<string, Door>();
   private stopped = false;
+  private stopMoving: () => void = () => undefined;
 
   constructor(private readonly parts: Parts) {}
+
+  start(): void {
+    this.stopMoving = this.parts.clock.onCorrection(async (byMs) => this.moveAlong(byMs));
+  }
 
   /** By which method a device with this code is let in; undefined where there is no network to let it in to. */
   methodFor(activationCode: string): NetworkMethod | undefined {
@@ -87,7 +92,16 @@ export class Networks {
   /** Leaves nothing open. */
   async stop(): Promise<void> {
     this.stopped = true;
+    this.stopMoving();
     await Promise.all([...this.doors.keys()].map((onboardingId) => this.close(onboardingId)));
+  }
+
+  /** As the deadlines in the database, or each would look as if it had been asked for anew. */
+  private moveAlong(byMs: number): void {
+    for (const door of this.doors.values()) {
+      door.requestedAtMs += byMs;
+      if (door.told) door.told = { ...door.told, closesAtMs: door.told.closesAtMs + byMs };
+    }
   }
 
   private async shut(onboardingId: string, door: Door | undefined): Promise<void> {
@@ -119,7 +133,8 @@ export class Networks {
 
   private async attempt(onboarding: Onboarding, door: Door): Promise<void> {
     const { access, clock, find } = this.parts;
-    const { onboardingId, requestedAtMs, network: method, activationCode } = onboarding;
+    const { onboardingId, network: method, activationCode } = onboarding;
+    const { requestedAtMs } = door;
     const now = await find(onboardingId);
     // What ends it comes after the commit, and finds the door if it was not seen here.
     const isOver = now === undefined || now.requestedAtMs !== requestedAtMs || !mayComeByNetwork(now);

@@ -100,7 +100,7 @@ export class EmbeddedBroker {
     this.#clock = clock;
     this.#limits = { ...defaultLimits[role], ...options.limits };
     this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
-    this.#throttle = new GuessThrottle(clock, schedule);
+    this.#throttle = new GuessThrottle(schedule);
     this.#store = new SessionStore({
       limits: this.#limits,
       isService: (clientId) => clientId.startsWith('service/'),

@@ -15,12 +15,12 @@ function start(limits: Partial<GuessLimits> = {}): void {
   clock = new FakeClock();
   held = [];
   throttle = new GuessThrottle(
-    clock,
     (ms, end) => {
       held.push({ ms, end });
       return () => undefined;
     },
     { ...defaultGuessLimits, ...limits },
+    () => clock.now(),
   );
 }
 beforeEach(() => start());

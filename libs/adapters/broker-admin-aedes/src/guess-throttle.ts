@@ -1,5 +1,3 @@
-import type { Clock } from '@mqtt2go/ports';
-
 /** Runs `work` after a while, without keeping the process alive. Returns the way to call it off. */
 export type Schedule = (delayMs: number, work: () => void) => () => void;
 
@@ -54,15 +52,20 @@ interface Lane {
  * never waits for itself and never for what others did: counts only ever delay refusals.
  */
 export class GuessThrottle {
-  readonly #clock: Clock;
+  readonly #nowMs: () => number;
   readonly #schedule: Schedule;
   readonly #limits: GuessLimits;
   readonly #lanes = new Map<string, Lane>();
   readonly #byCertificate: WrongCounts;
   readonly #byCode: WrongCounts;
 
-  constructor(clock: Clock, schedule: Schedule = timerSchedule, limits: GuessLimits = defaultGuessLimits) {
-    this.#clock = clock;
+  /** @param nowMs a clock that only goes forward, whatever is done to the system's */
+  constructor(
+    schedule: Schedule = timerSchedule,
+    limits: GuessLimits = defaultGuessLimits,
+    nowMs: () => number = () => performance.now(),
+  ) {
+    this.#nowMs = nowMs;
     this.#schedule = schedule;
     this.#limits = limits;
     this.#byCertificate = new WrongCounts(limits);
@@ -112,7 +115,7 @@ export class GuessThrottle {
   }
 
   #delayOfWrong({ certificate, code }: Attempt): number {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#nowMs();
     const count = Math.max(this.#byCertificate.add(certificate, nowMs), this.#byCode.add(code, nowMs));
     if (count <= 1) return 0;
     return Math.min(this.#limits.longestDelayMs, this.#limits.firstDelayMs * 2 ** (count - 2));

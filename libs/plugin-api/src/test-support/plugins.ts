@@ -1,4 +1,5 @@
-import { Injectable, type ModuleMetadata } from '@nestjs/common';
+import { Clock } from '@mqtt2go/ports';
+import { Inject, Injectable, type ModuleMetadata } from '@nestjs/common';
 import { Mqtt2goPlugin, type PluginFacts, type PluginLifecycle } from '../plugin.js';
 import { RevisionWire } from '../revision-wire.js';
 
@@ -84,6 +85,14 @@ export class WithoutWire {}
   providers: [{ provide: RevisionWire, useValue: { revision: 'x', homeFilters: 'a/b' } }],
 })
 export class FalseWire {}
+
+@Mqtt2goPlugin({ name: 'timed', kind: 'notifier', api: '^1.3.0' })
+export class Timed implements PluginLifecycle {
+  constructor(@Inject(Clock) private readonly clock: Clock) {}
+  start(): void {
+    events.push(`it is ${this.clock.now()}`);
+  }
+}
 
 @Mqtt2goPlugin({ name: 'quiet', kind: 'notifier', api: '>=1.0.0 <2' })
 export class Quiet {}

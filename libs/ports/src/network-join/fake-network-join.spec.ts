@@ -41,6 +41,23 @@ it('keeps nothing open for longer when the clock is put back', async () => {
   expect(accessPoint.opening).toBeUndefined();
 });
 
+it('keeps open what is open when the clock is corrected, and no longer than before', async () => {
+  const { join, accessPoint, clock, pass, open } = await started();
+  const { closesAt } = await open('guest');
+  const byMs = 56 * 365 * 86_400_000;
+  await clock.correct(byMs);
+  await join.tick();
+  expect(accessPoint.opening).toBeDefined();
+  expect((await open('guest')).closesAt).toBe(closesAt + byMs);
+  clock.advance(599_999);
+  pass(599_999);
+  await join.tick();
+  expect(accessPoint.opening).toBeDefined();
+  clock.advance(1);
+  await join.tick();
+  expect(accessPoint.opening).toBeUndefined();
+});
+
 it('closes again and again what does not let itself be closed, and opens nothing meanwhile', async () => {
   const { join, accessPoint, events, open } = await started();
   await open('guest');

@@ -56,7 +56,8 @@ const wpsWindowMs = 120_000;
 
 interface Opened {
   readonly request: NetworkJoinRequest;
-  readonly answer: NetworkJoinAnswer;
+  /** Its end moves along when the clock is corrected. */
+  answer: NetworkJoinAnswer;
   /** On the monotonic clock: a gateway whose clock is put back keeps nothing open for longer. */
   readonly endsAt: number;
 }
@@ -78,6 +79,7 @@ export class GuardedNetworkJoin extends NetworkJoin {
   #ticking: ReturnType<typeof setInterval> | undefined;
   #tickUnderWay = false;
   #running = false;
+  #stopMoving: () => void = () => undefined;
 
   constructor(door: NetworkDoor, options: GuardOptions = {}) {
     super();
@@ -94,12 +96,15 @@ export class GuardedNetworkJoin extends NetworkJoin {
   override async start(): Promise<void> {
     await this.#door.prepare?.((signal) => this.#onSignal(signal));
     this.#running = true;
+    this.#stopMoving();
+    this.#stopMoving = this.#clock.onCorrection(async (byMs) => this.#moveAlong(byMs));
     this.#ticking ??= setInterval(() => void this.tick(), this.#tickMs);
     await this.#inTurn(() => this.#shut()).catch(() => undefined);
   }
 
   override async stop(): Promise<void> {
     this.#running = false;
+    this.#stopMoving();
     clearInterval(this.#ticking);
     this.#ticking = undefined;
     await this.#inTurn(async () => {
@@ -180,6 +185,12 @@ export class GuardedNetworkJoin extends NetworkJoin {
       await this.#shut().catch(() => undefined);
       throw error;
     }
+  }
+
+  #moveAlong(byMs: number): void {
+    if (!this.#opened) return;
+    const { answer } = this.#opened;
+    this.#opened.answer = { ...answer, closesAt: answer.closesAt + byMs };
   }
 
   #isOver({ answer, endsAt }: Opened): boolean {
