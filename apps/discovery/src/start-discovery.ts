@@ -1,7 +1,14 @@
 import { type BrokerLink, BusServer, type Sharing } from '@mqtt2go/messaging';
 import type { RevisionRegistry } from '@mqtt2go/plugin-api';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
-import { createRegistry, type RestListener, type ServiceHandle, serviceRest, startNestService } from '@mqtt2go/runtime';
+import {
+  createRegistry,
+  type NestServiceHandle,
+  type RestListener,
+  type ServiceHandle,
+  serviceRest,
+  startNestService,
+} from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
 import { ActivationTraffic } from './claiming/activation-traffic.js';
 import { DiscoveryModule } from './discovery.module.js';
@@ -36,7 +43,7 @@ export interface DiscoveryDeps {
   readonly sweepIntervalMs?: number;
 }
 
-export interface DiscoveryHandle extends ServiceHandle {
+export interface DiscoveryHandle extends Pick<NestServiceHandle, keyof ServiceHandle | 'setIdentity'> {
   /** The bound port of the REST side, if there is one. */
   readonly restPort: number | undefined;
 }

@@ -1,4 +1,3 @@
-import { Server as HttpsServer } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { type BrokerLink, BusServer } from '@mqtt2go/messaging';
 import type { Clock } from '@mqtt2go/ports';
@@ -7,6 +6,7 @@ import {
   createRegistry,
   earlyProblems,
   type HttpOptions,
+  type NestServiceHandle,
   ProblemFilter,
   problemContentType,
   problemOf,
@@ -99,12 +99,8 @@ export interface GatewaySide {
   readonly manufacturersIntervalMs?: number;
 }
 
-export interface FederationHandle extends ServiceHandle {
-  /** The bound port of the gateways' door, or of the REST side of a gateway; undefined with neither. */
-  readonly httpPort: number | undefined;
-  /** Shows a renewed certificate at that port from now on; who is connected stays. */
-  setIdentity(identity: { readonly cert: string; readonly key: string }): void;
-}
+/** Its HTTP port is that of the gateways' door, or of the REST side of a gateway. */
+export type FederationHandle = Pick<NestServiceHandle, keyof ServiceHandle | 'httpPort' | 'setIdentity'>;
 
 /**
  * Starts the federation service: in the cloud the door that gateways come to, on a gateway the link to its cloud.
@@ -114,7 +110,7 @@ export async function startFederation(deps: FederationDeps): Promise<FederationH
   const { log, busLink, sharedBus = false } = deps;
   const http = httpOptions(deps);
   const registry = createRegistry('federation');
-  const service = await startNestService({
+  return startNestService({
     name: 'federation',
     module: FederationModule.forRoot(deps, registry),
     log,
@@ -122,13 +118,6 @@ export async function startFederation(deps: FederationDeps): Promise<FederationH
     strategies: [new BusServer({ link: busLink, service: 'federation', shared: sharedBus })],
     ...(http && { http }),
   });
-  return {
-    ...service,
-    setIdentity({ cert, key }) {
-      const server: unknown = service.app.getHttpServer();
-      if (server instanceof HttpsServer) server.setSecureContext({ ...http?.https, cert, key });
-    },
-  };
 }
 
 function httpOptions({ cloud, rest, clock, log: processLog }: FederationDeps): HttpOptions | undefined {

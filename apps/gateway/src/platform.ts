@@ -9,7 +9,7 @@ import {
   writePlatformFile,
 } from '@mqtt2go/config';
 import { startDiscovery } from '@mqtt2go/discovery';
-import { enrolmentBy, type FederationHandle, type MoverTimes, startFederation } from '@mqtt2go/federation';
+import { enrolmentBy, type MoverTimes, startFederation } from '@mqtt2go/federation';
 import type { Clock } from '@mqtt2go/ports';
 import { loadPlugins } from '@mqtt2go/plugin-api';
 import { startProvisioning } from '@mqtt2go/provisioning';
@@ -126,6 +126,8 @@ async function start(
 
   const advertiser = await chooseAdvertiser(config, log);
   const handles: ServiceHandle[] = [gatewayHandle(brokers, plugins, keeper.clock, advertiser)];
+  /** Each shows what was renewed. */
+  const renewals: ((files: DeploymentFiles) => Promise<void> | void)[] = [(renewed) => brokers.renew(renewed)];
   const run = async (service: RunnableService, startService: () => Promise<ServiceHandle>): Promise<void> => {
     if (!config.services.includes(service)) return;
     const handle = await startService();
@@ -159,8 +161,8 @@ async function start(
       }),
     ),
   ]);
-  await run('discovery', () =>
-    startDiscovery({
+  await run('discovery', async () => {
+    const handle = await startDiscovery({
       ...common,
       busLink: brokers.busLink('discovery'),
       activationLink: brokers.activationLink('discovery'),
@@ -170,10 +172,12 @@ async function start(
       ...(profile.discovery
         ? { rest: { host: config.bind, port: ports.discovery, ca: files.servicesCa, ...files.servers.discovery } }
         : {}),
-    }),
-  );
-  await run('provisioning', () =>
-    startProvisioning({
+    });
+    renewals.push(({ servers }) => handle.setIdentity(servers.discovery));
+    return handle;
+  });
+  await run('provisioning', async () => {
+    const handle = await startProvisioning({
       ...common,
       busLink: brokers.busLink('provisioning'),
       homeBrokers: [
@@ -197,12 +201,12 @@ async function start(
       plugins,
       network: networkJoinOf(config, plugins),
       onPersisted: options.onPersisted,
-    }),
-  );
-
-  let federation: FederationHandle | undefined;
+    });
+    renewals.push(({ services }) => handle.useIdentity(services.provisioning));
+    return handle;
+  });
   await run('federation', async () => {
-    federation = await startFederation({
+    const handle = await startFederation({
       ...common,
       busLink: brokers.busLink('federation'),
       encryptionKey,
@@ -227,13 +231,13 @@ async function start(
         ? { host: config.managementBind, port: ports.management, ca: files.servicesCa, ...files.servers.federation }
         : undefined,
     });
-    return federation;
+    renewals.push(({ servers }) => handle.setIdentity(servers.federation));
+    return handle;
   });
 
   renewal.start(async () => {
     const renewed = await initialise();
-    brokers.renew(renewed);
-    federation?.setIdentity(renewed.servers.federation);
+    await Promise.all(renewals.map((show) => show(renewed)));
   });
   parts.push(renewal);
   await keeper.start();

@@ -207,7 +207,10 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
       socket.destroy();
       return certificate;
     };
-    const doors = ['HOME', 'HOME_WSS', 'ACTIVATION', 'BUS', 'FEDERATION'].map((name) => ports[`MQTT2GO_${name}_PORT`]);
+    const names = ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'BUS', 'FEDERATION'];
+    const doors = names.map((name) => ports[`MQTT2GO_${name}_PORT`]);
+    // To this test's own clock what is shown afterwards is from the future: it connects before.
+    const controller = await openHome('home-of-renewed');
     const before = await Promise.all(doors.map(shown));
     const later = Date.now() + 500 * dayMs;
     await setClock(new Date(later));
@@ -221,5 +224,18 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
       'other certificates',
       20_000,
     );
+    // Provisioning comes to the Discovery server with another certificate, too.
+    const minted = await mintDevice(bus, manufacturer, { deviceId: 'renewed', nowMs: madeMs });
+    const announced = new Promise<void>((resolve, reject) => {
+      controller
+        .addDevice({
+          deviceId: minted.deviceId,
+          activationCode: minted.code,
+          naming: { name: 'Lamp', groupIds: ['living'] },
+          onProgress: (progress) => progress.kind === 'state' && progress.state === 'announced' && resolve(),
+        })
+        .catch(reject);
+    });
+    await within(announced, 'the device to be announced', 20_000);
   });
 });

@@ -4,7 +4,8 @@ import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
-import type { DiscoveryAccess } from './announcing/discovery-client.js';
+import { Announcer } from './announcing/announcer.js';
+import { type DiscoveryAccess, DiscoveryClient } from './announcing/discovery-client.js';
 import type { NetworkAccess } from './network/networks.js';
 import { ProvisioningModule } from './provisioning.module.js';
 import { type HomeBroker, HomeBrokers } from './traffic/home-brokers.js';
@@ -32,15 +33,20 @@ export interface ProvisioningDeps {
   readonly onPersisted?: (state: OnboardingStateName, onboardingId: string) => Promise<void> | void;
 }
 
+export interface ProvisioningHandle extends ServiceHandle {
+  /** Comes to the Discovery server with a renewed certificate (PEM, with its chain) from now on. */
+  useIdentity(identity: { readonly cert: string; readonly key: string }): Promise<void>;
+}
+
 /**
  * Starts provisioning: takes controllers' and devices' requests at the home broker and drives each onboarding.
  * Onboardings that an earlier process left half-way go on at once.
  * @throws Mqtt2goError `unavailable` without the database; `forbidden` when a broker refuses a subscription
  */
-export async function startProvisioning(deps: ProvisioningDeps): Promise<ServiceHandle> {
+export async function startProvisioning(deps: ProvisioningDeps): Promise<ProvisioningHandle> {
   const { log, busLink, sharedBus = false } = deps;
   const registry = createRegistry('provisioning');
-  return startNestService({
+  const service = await startNestService({
     name: 'provisioning',
     module: ProvisioningModule.forRoot({ ...deps, log: log.child({ service: 'provisioning' }) }, registry),
     log,
@@ -55,6 +61,13 @@ export async function startProvisioning(deps: ProvisioningDeps): Promise<Service
       ];
     },
   });
+  const announcer = service.app.get(Announcer);
+  return {
+    ...service,
+    useIdentity: async (identity) => {
+      if (announcer instanceof DiscoveryClient) await announcer.useIdentity(identity);
+    },
+  };
 }
 
 /** @throws Mqtt2goError `plugin_failed` */

@@ -1,4 +1,4 @@
-import type { ServerOptions } from 'node:https';
+import { Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Bus } from '@mqtt2go/messaging';
 import { Outbox } from '@mqtt2go/persistence';
@@ -52,6 +52,8 @@ export interface NestServiceHandle extends ServiceHandle {
   readonly app: NestFastifyApplication;
   /** Set with `http`. */
   readonly httpPort: number | undefined;
+  /** Shows a renewed certificate (PEM, with its chain) at the HTTPS listener from now on; who is connected stays. */
+  setIdentity(identity: { readonly cert: string; readonly key: string }): void;
 }
 
 /**
@@ -100,6 +102,10 @@ export async function startNestService(options: NestServiceOptions): Promise<Nes
     name,
     app,
     httpPort: http === undefined ? undefined : boundPort(app),
+    setIdentity({ cert, key }) {
+      const server: unknown = app.getHttpServer();
+      if (server instanceof HttpsServer) server.setSecureContext({ ...http?.https, cert, key });
+    },
     health: () => checkHealth(name, checks),
     metrics: () => registry.metrics(),
     stop: async () => {

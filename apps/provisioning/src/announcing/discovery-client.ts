@@ -38,22 +38,27 @@ const connections = 8;
  * The Discovery server's REST side, over connections with mutual TLS that are kept. All requests are idempotent.
  */
 export class DiscoveryClient extends Announcer implements OnApplicationShutdown {
-  private readonly pool: Pool;
+  private pool: Pool;
   private readonly retries: number;
+  private readonly timeoutMs: number;
 
-  constructor(access: DiscoveryAccess, clock: Clock, limits: Partial<DiscoveryClientLimits> = {}) {
+  constructor(
+    private readonly access: DiscoveryAccess,
+    private readonly clock: Clock,
+    limits: Partial<DiscoveryClientLimits> = {},
+  ) {
     super();
     const { timeoutMs = 5_000, retries = 2 } = limits;
     this.retries = retries;
-    this.pool = new Pool(new URL(access.url).origin, {
-      connections,
-      pipelining: 1,
-      keepAliveTimeout: 30_000,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      maxResponseSize: 65_536,
-      connect: trustedConnector({ ca: access.ca, identity: access, time: () => ({ nowMs: clock.now() }), timeoutMs }),
-    });
+    this.timeoutMs = timeoutMs;
+    this.pool = this.openPool(access);
+  }
+
+  /** Comes with another certificate from now on; calls under way end as they began. */
+  async useIdentity(identity: { readonly cert: string; readonly key: string }): Promise<void> {
+    const former = this.pool;
+    this.pool = this.openPool(identity);
+    await former.close();
   }
 
   /**
@@ -91,6 +96,20 @@ export class DiscoveryClient extends Announcer implements OnApplicationShutdown 
 
   async close(): Promise<void> {
     if (!this.pool.closed) await this.pool.destroy();
+  }
+
+  private openPool(identity: { readonly cert: string; readonly key: string }): Pool {
+    const { timeoutMs, clock } = this;
+    const { url, ca } = this.access;
+    return new Pool(new URL(url).origin, {
+      connections,
+      pipelining: 1,
+      keepAliveTimeout: 30_000,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      maxResponseSize: 65_536,
+      connect: trustedConnector({ ca, identity, time: () => ({ nowMs: clock.now() }), timeoutMs }),
+    });
   }
 
   private async attempt(method: 'POST' | 'DELETE', path: string, body: string | undefined): Promise<string> {
