@@ -237,7 +237,7 @@ async function start(
 
   renewal.start(async () => {
     const renewed = await initialise();
-    await Promise.all(renewals.map((show) => show(renewed)));
+    for (const show of renewals) await show(renewed);
   });
   parts.push(renewal);
   await keeper.start();
