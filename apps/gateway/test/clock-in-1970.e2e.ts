@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Device, type MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { type Bus, discovery, topicGenerator } from '@mqtt2go/messaging';
 import { type Authority, readCertificate } from '@mqtt2go/pki';
 import { waitFor, within } from '@mqtt2go/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
+import { storeOf } from './support/device-store.js';
 import { FakeTime, hasFakeTime } from './support/fake-time.js';
 import { freePorts } from './support/gateway-process.js';
 import { operatorBus } from './support/operator-bus.js';
@@ -74,19 +75,7 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
     await controller.connect();
     return controller;
   };
-  const storeOf = ({ deviceId, code, type, cert, key }: MintedDevice): MemoryDeviceStore =>
-    new MemoryDeviceStore({
-      file: {
-        device_id: deviceId,
-        activation_code: code,
-        device_type: type,
-        discovery: { host: 'localhost', port: Number(ports.MQTT2GO_ACTIVATION_PORT) },
-        key_mode: 'existing-key',
-      },
-      certificate: cert,
-      key,
-      ca,
-    });
+  const newStore = (made: MintedDevice): MemoryDeviceStore => storeOf(made, ca, Number(ports.MQTT2GO_ACTIVATION_PORT));
   /** Lives until the end of the test. Resolves with its topics. */
   const live = (store: MemoryDeviceStore): Promise<readonly string[]> => {
     const device = new Device(store, { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
@@ -130,7 +119,7 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
   it('says so, is ready, and issues certificates that others find valid', async () => {
     expect(gateway.text).toContain("the system's clock is behind");
     const minted = await mintDevice(bus, manufacturer, { deviceId: 'first', nowMs: madeMs });
-    const store = storeOf(minted);
+    const store = newStore(minted);
     await add('first', store, minted.code);
     const credentials = await store.credentials();
     const { notBeforeMs, notAfterMs } = readCertificate(credentials?.certificate ?? '');
@@ -156,7 +145,7 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
   it('still refuses certificates of others', async () => {
     const stranger = await createManufacturer('Nobody', madeMs);
     const minted = await mintDevice(bus, stranger, { deviceId: 'strange', nowMs: madeMs });
-    const device = new Device(storeOf(minted), { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
+    const device = new Device(newStore(minted), { times: { backOff: { minMs: 100, maxMs: 1_000 } } });
     living.push({ close: () => device.stop() });
     const trouble = new Promise<string>((resolve) => {
       device.on('problem', ({ error }) => resolve(error.code));
@@ -170,7 +159,7 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
   it('leaves a device that waits its time when the clock is set three months ahead meanwhile', async () => {
     const minted = await mintDevice(bus, manufacturer, { deviceId: 'waiting', nowMs: madeMs });
     const later = Date.now() + 90 * dayMs;
-    await add('waiting', storeOf(minted), minted.code, async () => {
+    await add('waiting', newStore(minted), minted.code, async () => {
       await setClock(new Date(later));
       await gateway.says((line) => line.includes("the system's clock is right again"));
       const [open] = await query('SELECT deadline FROM provisioning.onboarding WHERE device_id = $1', ['waiting']);
@@ -194,7 +183,7 @@ describe.skipIf(!hasFakeTime)('a box whose clock starts in 1970', () => {
     const { lastKnown } = JSON.parse(await readFile(join(dataDir, 'clock.json'), 'utf8'));
     expect(Date.parse(lastKnown)).toBeGreaterThan(Date.now() + 89 * dayMs);
     const minted = await mintDevice(bus, manufacturer, { deviceId: 'later', nowMs: madeMs });
-    const store = storeOf(minted);
+    const store = newStore(minted);
     await add('later', store, minted.code);
   });
 

@@ -1,8 +1,9 @@
 import { Controller } from '@mqtt2go/controller-sdk';
-import { BrokerFinder, Device, MemoryDeviceStore, type WifiCredentials } from '@mqtt2go/device-sdk';
+import { BrokerFinder, Device, type WifiCredentials } from '@mqtt2go/device-sdk';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { AheadClock } from './support/ahead-clock.js';
+import { noDiscovery, storeOf } from './support/device-store.js';
 import { HostapdHouse } from './support/hostapd-house.js';
 import { KillableGateway } from './support/killable-gateway.js';
 import { setWifi } from './support/local-house.js';
@@ -54,17 +55,8 @@ const add = ({ deviceId, code: activationCode }: MintedDevice): Promise<unknown>
 
 /** Switches the device on, as one that is in the home's or the guests' network. Resolves with its topics. */
 const live = (made: MintedDevice, joinWifi?: (wifi: WifiCredentials) => void): Promise<readonly string[]> => {
-  const { deviceId, code: activationCode, type, cert, key } = made;
-  const file = {
-    device_id: deviceId,
-    activation_code: activationCode,
-    device_type: type,
-    // Nobody listens there: there is no Discovery server.
-    discovery: { host: 'localhost', port: 1 },
-    key_mode: 'existing-key' as const,
-  };
   const port = world.platform.file.ports.home;
-  const device = new Device(new MemoryDeviceStore({ file, certificate: cert, key, ca: world.ca }), {
+  const device = new Device(storeOf(made, world.ca, noDiscovery), {
     finder: new BrokerFinder(async () => ({ host: 'localhost', port })),
     times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
     ...(joinWifi && { joinWifi }),
@@ -147,7 +139,7 @@ describe('the guest network of a gateway that is killed by kill -9', () => {
     const port = Number(gateway.ports.MQTT2GO_HOME_PORT);
     let isNear = false;
     const finder = new BrokerFinder(async () => (isNear ? { host: 'localhost', port } : undefined));
-    const adding = await gateway.add(await gateway.open('home-1'), made, 1, { finder });
+    const adding = await gateway.add(await gateway.open('home-1'), made, noDiscovery, { finder });
     onTestFinished(() => adding.close());
     await isOpen();
     await gateway.kill();

@@ -3,6 +3,7 @@ import { BrokerFinder, type WifiCredentials } from '@mqtt2go/device-sdk';
 import { provisioning } from '@mqtt2go/messaging';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { noDiscovery } from './support/device-store.js';
 import { KillableGateway, statesToStopAt } from './support/killable-gateway.js';
 import { AccessPoint } from './support/local-house.js';
 
@@ -20,8 +21,6 @@ describe('kill -9 of a gateway in the house', () => {
     await accessPoint.close();
   });
 
-  /** Nobody listens at port 1: there is no Discovery server. */
-  const noDiscovery = 1;
   const isClosed = () => waitFor(async () => (await accessPoint.open()) === undefined, 'the end of the guest network');
 
   const cases = [

@@ -1,8 +1,9 @@
 import { Controller } from '@mqtt2go/controller-sdk';
-import { BrokerFinder, Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { BrokerFinder, Device, type MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { discovery, moving, type MoveView } from '@mqtt2go/messaging';
 import { waitFor, within } from '@mqtt2go/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noDiscovery, storeOf } from './support/device-store.js';
 import { FederationStand, type Node, writeInvitation } from './support/federation-stand.js';
 import { freePorts } from './support/gateway-process.js';
 import { HouseProcess } from './support/house-process.js';
@@ -69,17 +70,11 @@ describe('kill -9 of the gateway of a home that moves', () => {
     );
     await asService.close();
     app = await node.app(home.homeId, home.gatewayId);
-    const { deviceId, code: activationCode, type, cert, key } = await stand.mint(node, 'lamp');
-    const ca = await node.read('ca.crt');
     const port = node.file.ports.home;
-    const file = {
-      device_id: deviceId,
-      activation_code: activationCode,
-      device_type: type,
-      discovery: { host: 'localhost', port: 1 },
-      key_mode: 'existing-key' as const,
-    };
-    store = new MemoryDeviceStore({ file, certificate: cert, key, ca });
+    const made = await stand.mint(node, 'lamp');
+    const { deviceId, code: activationCode } = made;
+    const ca = await node.read('ca.crt');
+    store = storeOf(made, ca, noDiscovery);
     device = new Device(store, {
       finder: new BrokerFinder(async () => ({ host: 'localhost', port })),
       times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },

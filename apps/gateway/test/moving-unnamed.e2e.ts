@@ -1,7 +1,8 @@
-import { BrokerFinder, Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { BrokerFinder, Device, type MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { waitFor } from '@mqtt2go/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AheadClock } from './support/ahead-clock.js';
+import { storeOf } from './support/device-store.js';
 import { GatewayPair, inDatabase } from './support/gateway-pair.js';
 import { activateDevice, addDeviceTopic, renameDevice } from './support/joining.js';
 import { report, type Wire } from './support/wire.js';
@@ -28,15 +29,7 @@ describe('a home that moves while a device waits for its name', () => {
     app = await gateway.app(homeId, gatewayId);
     const person = await gateway.connectApp(app);
     made = await gateway.mint();
-    const { deviceId, code, type, cert, key } = made;
-    const file = {
-      device_id: deviceId,
-      activation_code: code,
-      device_type: type,
-      discovery: { host: 'localhost', port: pair.cloud.platform.file.ports.activation },
-      key_mode: 'existing-key' as const,
-    };
-    store = new MemoryDeviceStore({ file, certificate: cert, key, ca: gateway.ca });
+    store = storeOf(made, gateway.ca, pair.cloud.platform.file.ports.activation);
     device = new Device(store, {
       finder: new BrokerFinder(async () => ({ host: 'localhost', port: gateway.platform.file.ports.home })),
       times: { backOff: { minMs: 50, maxMs: 500 }, askAgainMs: 300 },

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Device } from '@mqtt2go/device-sdk';
 import { type Bus, discovery, topicGenerator } from '@mqtt2go/messaging';
 import type { Authority } from '@mqtt2go/pki';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { waitFor, within } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { storeOf } from './support/device-store.js';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
 import { freePorts } from './support/gateway-process.js';
 import { operatorBus } from './support/operator-bus.js';
@@ -20,6 +21,9 @@ const keyModes: readonly KeyMode[] = ['existing-key', 'csr', 'server-key'];
 const rounds = 9;
 /** An onboarding takes a good tenth of a second. */
 const longestMs = 200;
+
+/** An initdb that a killed gateway has begun still writes for a moment. */
+const cleared = { recursive: true, force: true, maxRetries: 50, retryDelay: 50 } as const;
 
 describe('the plug is pulled', () => {
   let dataDir: string;
@@ -104,15 +108,8 @@ describe('the plug is pulled', () => {
         made: await mintDevice(bus, manufacturer, { deviceId: `device-${round}`, keyMode }),
         app: await bus.call(topicGenerator.createController, { homeId, gatewayId: 'gw' }),
       }));
-      const { deviceId, code: activationCode, type } = made;
-      const discoveryServer = { host: 'localhost', port: Number(ports.MQTT2GO_ACTIVATION_PORT) };
-      const file = { device_id: deviceId, activation_code: activationCode, device_type: type, key_mode: keyMode };
-      const store = new MemoryDeviceStore({
-        file: { ...file, discovery: discoveryServer },
-        certificate: made.cert,
-        key: made.key,
-        ca,
-      });
+      const { deviceId, code: activationCode } = made;
+      const store = storeOf(made, ca, Number(ports.MQTT2GO_ACTIVATION_PORT), keyMode);
       const device = new Device(store, {
         times: { backOff: { minMs: 50, maxMs: 500 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
       });
@@ -175,13 +172,13 @@ describe('the plug is pulled', () => {
         await delay(randomInt(1_500));
         await pull();
         if (time === 0) await writeFile(path('secrets', 'encryption.key'), '').catch(() => undefined);
-        if (time === 0) await rm(path('postgres'), { recursive: true, force: true });
+        if (time === 0) await rm(path('postgres'), cleared);
         await start();
         await isReady();
         await gateway.end();
       } finally {
         dataDir = own;
-        await rm(first, { recursive: true, force: true });
+        await rm(first, cleared);
       }
     }
     await start();

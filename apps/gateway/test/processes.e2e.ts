@@ -1,9 +1,10 @@
 import { type RunnableService, runnableServices } from '@mqtt2go/config';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { Device, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Device } from '@mqtt2go/device-sdk';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { storeOf } from './support/device-store.js';
 import { bootstrap } from '../../../tools/bootstrap.mjs';
 import { join, joinWithOwnKey } from './support/joining.js';
 import { Program } from './support/program.js';
@@ -20,14 +21,7 @@ async function startClients(
   { homeId, gatewayId, url, username, password }: AppCredentials,
 ) {
   const ca = await stand.ca();
-  const file = {
-    device_id: device.deviceId,
-    activation_code: device.code,
-    device_type: device.type,
-    discovery: { host: 'localhost', port: Number(stand.ports.MQTT2GO_ACTIVATION_PORT) },
-    key_mode: keyMode,
-  };
-  const sdkDevice = new Device(new MemoryDeviceStore({ file, certificate: device.cert, key: device.key, ca }), {
+  const sdkDevice = new Device(storeOf(device, ca, Number(stand.ports.MQTT2GO_ACTIVATION_PORT), keyMode), {
     times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
   });
   const controller = new Controller({ url, username, password, ca, homeId, gatewayId, repeatMs: 2_000 });

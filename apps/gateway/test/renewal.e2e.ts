@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { type Credentials, Device, type DeviceOptions, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { type Credentials, Device, type DeviceOptions, type MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { DEVICE_VALIDITY_MS, readCertificate } from '@mqtt2go/pki';
 import { Clock } from '@mqtt2go/ports';
 import type { KeyMode } from '@mqtt2go/protocol';
 import { waitFor } from '@mqtt2go/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { storeOf } from './support/device-store.js';
 import { report } from './support/wire.js';
-import { type AppCredentials, type MintedDevice, World } from './support/world.js';
+import { type AppCredentials, World } from './support/world.js';
 
 /** The system's time, or one before it. */
 class SettableClock extends Clock {
@@ -28,27 +29,11 @@ describe('a device whose certificate nears its end, on the real platform', () =>
   });
   afterAll(() => world.close());
 
-  function storeOf(device: MintedDevice, keyMode: KeyMode): MemoryDeviceStore {
-    const { ports } = world.platform.file;
-    return new MemoryDeviceStore({
-      file: {
-        device_id: device.deviceId,
-        activation_code: device.code,
-        device_type: 'socket',
-        discovery: { host: 'localhost', port: ports.activation },
-        key_mode: keyMode,
-      },
-      certificate: device.cert,
-      key: device.key,
-      ca: world.ca,
-    });
-  }
-
   /** Adds a device three quarters of a certificate's time ago. */
   async function addedLongAgo(keyMode: KeyMode) {
     const device = await world.mint({ keyMode, type: 'socket' });
     const app: AppCredentials = await world.app();
-    const store = storeOf(device, keyMode);
+    const store = storeOf(device, world.ca, world.platform.file.ports.activation, keyMode);
     clock.behindMs = 0.76 * DEVICE_VALIDITY_MS;
     const running = new Device(store, { times });
     const controller = new Controller({ ...app, ca: world.ca });

@@ -5,6 +5,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { gatewayPorts } from './gateway-ports.js';
 import { bundleOptions } from '../../../../tools/build.mjs';
 
 const root = resolve(import.meta.dirname, '../../../..');
@@ -19,19 +20,6 @@ export async function bundleProgram(name: string, entry: string): Promise<string
   await bundle.close();
   return join(folder, `${name}.mjs`);
 }
-
-export const gatewayPorts = [
-  'HOME',
-  'HOME_WSS',
-  'ACTIVATION',
-  'DISCOVERY',
-  'HEALTH',
-  'BUS',
-  'HOME_SERVICES',
-  'ACTIVATION_SERVICES',
-  'FEDERATION',
-  'MANAGEMENT',
-];
 
 /**
  * Ports that are free now, by variable, so that a restart finds its clients where they look for it. They are below those

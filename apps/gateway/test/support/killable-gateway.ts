@@ -2,10 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { Device, type DeviceOptions, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Device, type DeviceOptions } from '@mqtt2go/device-sdk';
 import { type Bus, discovery, provisioning, topicGenerator } from '@mqtt2go/messaging';
 import type { Authority } from '@mqtt2go/pki';
 import type { KeyMode } from '@mqtt2go/protocol';
+import { storeOf } from './device-store.js';
 import { bundleProgram, freePorts, type Started, startProgram, stopProgram } from './gateway-process.js';
 import { operatorBus } from './operator-bus.js';
 import { type AppCredentials, createManufacturer, type MintedDevice, mintDevice } from './world.js';
@@ -99,15 +100,8 @@ export class KillableGateway {
     keyMode: KeyMode = 'existing-key',
   ): Promise<Adding> {
     const ca = await readFile(join(this.dataDir, 'tls', 'ca.crt'), 'utf8');
-    const { deviceId, code: activationCode, type } = made;
-    const file = {
-      device_id: deviceId,
-      activation_code: activationCode,
-      device_type: type,
-      discovery: { host: 'localhost', port: discoveryPort },
-      key_mode: keyMode,
-    };
-    const device = new Device(new MemoryDeviceStore({ file, certificate: made.cert, key: made.key, ca }), {
+    const { deviceId, code: activationCode } = made;
+    const device = new Device(storeOf(made, ca, discoveryPort, keyMode), {
       ...options,
       times: { backOff: { minMs: 100, maxMs: 1_000 }, answerTimeoutMs: 2_000, askAgainMs: 2_000 },
     });

@@ -17,6 +17,7 @@ import type { KeyMode } from '@mqtt2go/protocol';
 import { createLogger } from '@mqtt2go/runtime';
 import { createTestDatabase, silentLogger, type TestDatabase } from '@mqtt2go/testing';
 import { type Platform, type PlatformOptions, startPlatform } from '../../src/index.js';
+import { gatewayPorts } from './gateway-ports.js';
 import { Wire } from './wire.js';
 
 /** What a manufacturer has made: a device and its label. */
@@ -275,20 +276,7 @@ async function start(
   ports: Ports = {},
   changes: Partial<PlatformConfig> = {},
 ): Promise<Platform> {
-  const zero = Object.fromEntries(
-    [
-      'HOME',
-      'HOME_WSS',
-      'ACTIVATION',
-      'DISCOVERY',
-      'HEALTH',
-      'BUS',
-      'HOME_SERVICES',
-      'ACTIVATION_SERVICES',
-      'FEDERATION',
-      'MANAGEMENT',
-    ].map((name) => [`MQTT2GO_${name}_PORT`, '0']),
-  );
+  const zero = Object.fromEntries(gatewayPorts.map((name) => [`MQTT2GO_${name}_PORT`, '0']));
   const wanted = Object.fromEntries(
     Object.entries(ports).map(([name, port]) => [
       `MQTT2GO_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_PORT`,

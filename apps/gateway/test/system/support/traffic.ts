@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Controller } from '@mqtt2go/controller-sdk';
-import { Device, type DeviceOptions, MemoryDeviceStore } from '@mqtt2go/device-sdk';
+import { Device, type DeviceOptions, type MemoryDeviceStore } from '@mqtt2go/device-sdk';
 import { type KeyMode, Mqtt2goError } from '@mqtt2go/protocol';
 import { waitFor, within } from '@mqtt2go/testing';
+import { storeOf } from '../../support/device-store.js';
 import type { AppCredentials, MintedDevice } from '../../support/world.js';
 import type { SystemStack } from './system-stack.js';
 
@@ -36,14 +37,7 @@ export class LivingDevice {
     ca: string,
     options: Pick<DeviceOptions, 'now'> = {},
   ) {
-    const file = {
-      device_id: minted.deviceId,
-      activation_code: minted.code,
-      device_type: minted.type,
-      discovery: { host: 'localhost', port: stack.deployment.activationPort },
-      key_mode: keyMode,
-    };
-    this.store = new MemoryDeviceStore({ file, certificate: minted.cert, key: minted.key, ca });
+    this.store = storeOf(minted, ca, stack.deployment.activationPort, keyMode);
     this.device = new Device(this.store, { times: deviceTimes, ...options });
     this.device.on('active', (topics) => {
       this.topics = topics;
