@@ -35,12 +35,12 @@ const sameTimeMs = 60_000;
 /**
  * Why the other side's certificate is not to be trusted, in OpenSSL's words; undefined if it is, or if there is none. OpenSSL
  * looks at dates by the system's clock, and with a fault of dates says nothing of most others: then, and where it finds no
- * fault by another time than the one given, the whole chain is judged anew, by that. The handshake is to be one with
+ * fault by a time before the one given, the whole chain is judged anew, by that. The handshake is to be one with
  * `rejectUnauthorized: false`, and has to be over. Whether the certificate names the right host is not looked at. Name
  * constraints OpenSSL looks at after the dates, so that it tells of a fault in them.
  */
 export function peerFault(socket: TLSSocket, request: PeerRequest): string | undefined {
-  if (socket.authorized && Math.abs(request.nowMs - Date.now()) <= sameTimeMs) return undefined;
+  if (socket.authorized && request.nowMs - Date.now() <= sameTimeMs) return undefined;
   // Typed as an Error, and the error's code in fact.
   const error: unknown = socket.authorizationError;
   const fault = typeof error === 'string' ? error : error instanceof Error ? error.message : 'not authorized';
