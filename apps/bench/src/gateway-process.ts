@@ -51,12 +51,17 @@ export class GatewayProcess {
     return new GatewayProcess(child, file, readyMs);
   }
 
-  /** Memory of the gateway, and of it with its database. Linux only. */
+  /** Memory of the gateway and of its database. Linux only. */
   async memory(dataDir: string): Promise<MemoryUse> {
-    const { rssMb: gatewayMb } = await memoryOf(this.pid);
+    const gateway = await memoryOf(this.pid);
     const database = await Promise.all((await databasePids(dataDir)).map(memoryOf));
-    const sum = (of: 'pssMb' | 'rssMb'): number => database.reduce((total, use) => total + use[of], gatewayMb);
-    return { gatewayMb, allMb: sum('pssMb'), rssMb: sum('rssMb') };
+    const sum = (of: 'pssMb' | 'rssMb'): number => database.reduce((total, use) => total + use[of], 0);
+    return {
+      gatewayMb: gateway.rssMb,
+      gatewayFilesMb: gateway.rssMb - gateway.anonymousMb,
+      databaseMb: sum('pssMb'),
+      rssMb: gateway.rssMb + sum('rssMb'),
+    };
   }
 
   /** User and system time of the gateway and its database while `work` runs, in seconds. Linux only. */
@@ -88,17 +93,19 @@ export class GatewayProcess {
 export interface MemoryUse {
   /** Resident, all of it: that the bench's own process shares Node.js with it does not make it smaller. */
   readonly gatewayMb: number;
-  /** With PostgreSQL, of whose processes what they share is counted once (PSS). */
-  readonly allMb: number;
-  /** With PostgreSQL, what its processes share counted in each of them. */
+  /** The part of it that is in files, and which the kernel can drop: mostly Node.js. */
+  readonly gatewayFilesMb: number;
+  /** PostgreSQL's processes; what they share is counted once (PSS). */
+  readonly databaseMb: number;
+  /** All of it, what PostgreSQL's processes share counted in each of them. */
   readonly rssMb: number;
 }
 
-async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number }> {
+async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number; anonymousMb: number }> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
   const field = (name: string): number =>
     (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024) / 1e6;
-  return { pssMb: field('Pss'), rssMb: field('Rss') };
+  return { pssMb: field('Pss'), rssMb: field('Rss'), anonymousMb: field('Anonymous') };
 }
 
 async function cpuSecondsOf(pid: number): Promise<number> {
