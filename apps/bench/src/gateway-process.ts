@@ -66,17 +66,22 @@ export class GatewayProcess {
 
   /** User and system time of the gateway and its database while `work` runs, in seconds. Linux only. */
   async cpuSecondsDuring(dataDir: string, work: Promise<unknown>): Promise<number> {
-    const pids = [this.pid, ...(await databasePids(dataDir))];
-    const before = await Promise.all(pids.map(cpuSecondsOf));
+    const before = await this.allCpuSeconds(dataDir);
     await work;
-    const after = await Promise.all(pids.map(cpuSecondsOf));
-    // A connection's process that has ended meanwhile has no figure any more.
-    return after.reduce((sum, seconds, index) => sum + Math.max(0, seconds - (before[index] ?? 0)), 0);
+    return (await this.allCpuSeconds(dataDir)) - before;
   }
 
   /** User and system time of the gateway so far, in seconds. */
   async cpuSeconds(): Promise<number> {
     return cpuSecondsOf(this.pid);
+  }
+
+  private async allCpuSeconds(dataDir: string): Promise<number> {
+    const [postmaster, ...connections] = await databasePids(dataDir);
+    const each = [cpuSecondsOf(this.pid), ...connections.map((pid) => cpuSecondsOf(pid))];
+    // What connections used that have ended is added to the postmaster's children's.
+    if (postmaster !== undefined) each.push(cpuSecondsOf(postmaster, true));
+    return (await Promise.all(each)).reduce((sum, seconds) => sum + seconds, 0);
   }
 
   private get pid(): number {
@@ -108,10 +113,12 @@ async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number; an
   return { pssMb: field('Pss'), rssMb: field('Rss'), anonymousMb: field('Anonymous') };
 }
 
-async function cpuSecondsOf(pid: number): Promise<number> {
+/** @param withEnded with that of children that have ended */
+async function cpuSecondsOf(pid: number, withEnded = false): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = text.split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
+  // utime, stime, cutime, cstime (proc_pid_stat(5)), in hundredths of a second.
+  const times = text.split(') ')[1]?.split(' ').slice(11, withEnded ? 15 : 13) ?? [];
+  return times.reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
 /** The processes of a data folder's own PostgreSQL. */

@@ -18,7 +18,7 @@ export const smallPoolSize = 2;
 /** PostgreSQL on top of the embedded one's own settings: little memory, few and small writes to an SD card. */
 export const smallDatabase = {
   max_connections: '30',
-  shared_buffers: '8MB',
+  shared_buffers: '4MB',
   work_mem: '1MB',
   maintenance_work_mem: '8MB',
   wal_buffers: '256kB',

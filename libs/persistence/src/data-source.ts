@@ -3,6 +3,7 @@ import { type Logger, pino } from 'pino';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { migrate, migrationsTable, type PostgresOptions } from './migrating.js';
 import { PreparingClient } from './preparing-client.js';
+import { PatientPool } from './patient-pool.js';
 import { TypeormLog } from './typeorm-log.js';
 import { tellUnavailable } from './unavailable-database.js';
 
@@ -14,7 +15,7 @@ export interface PersistenceOptions {
   // biome-ignore lint/complexity/noBannedTypes: the type that TypeORM gives to entity classes
   readonly entities: readonly Function[];
   readonly migrations: readonly (new () => MigrationInterface)[];
-  /** Connections at most; 10 by default. */
+  /** Connections at most; 10 by default. Of two the second is opened only when the first has been taken for a while. */
   readonly poolSize?: number;
   /** A statement that takes longer is ended; 10,000 by default. */
   readonly statementTimeoutMs?: number;
@@ -23,6 +24,8 @@ export interface PersistenceOptions {
   readonly log?: Logger;
 }
 
+/** Pools up to this size are there to save memory. */
+const patientUpTo = 2;
 /** How much longer than PostgreSQL itself takes to end a statement we wait for its word. */
 const answerGraceMs = 5_000;
 
@@ -40,7 +43,7 @@ export async function openDataSource(options: PersistenceOptions): Promise<DataS
   const log = options.log ?? pino({ name: 'persistence' });
   const settings: PostgresOptions = {
     type: 'postgres',
-    driver: pg,
+    driver: poolSize <= patientUpTo ? { ...pg, Pool: PatientPool } : pg,
     url,
     schema,
     entities: [...options.entities],

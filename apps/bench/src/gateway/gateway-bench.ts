@@ -97,7 +97,9 @@ async function manyDevices(
   tell: (line: string) => void,
 ): Promise<Row[]> {
   tell(`${many} devices more, ${concurrency} at once, which leave ...`);
-  const { perSecond, p50Ms } = await fleet(dataDir, many, concurrency, 'existing-key');
+  const adding = fleet(dataDir, many, concurrency, 'existing-key');
+  const cpuSeconds = await gateway.cpuSecondsDuring(dataDir, adding);
+  const { perSecond, p50Ms } = await adding;
   const after = await gateway.memory(dataDir);
   tell(`nothing to do for ${idleSeconds} s ...`);
   await delay(idleSeconds * 1_000);
@@ -106,6 +108,7 @@ async function manyDevices(
     ...memoryRows(`${idleSeconds} s later`, await gateway.memory(dataDir)),
     { what: `onboardings, ${concurrency} at once`, value: perSecond, unit: '/s' },
     { what: '  p50', value: p50Ms, unit: 'ms' },
+    { what: '  CPU of one, gateway and PostgreSQL', value: (cpuSeconds / many) * 1_000, unit: 'ms' },
   ];
 }
 
