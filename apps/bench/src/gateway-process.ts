@@ -117,7 +117,11 @@ async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number; an
 async function cpuSecondsOf(pid: number, withEnded = false): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // utime, stime, cutime, cstime (proc_pid_stat(5)), in hundredths of a second.
-  const times = text.split(') ')[1]?.split(' ').slice(11, withEnded ? 15 : 13) ?? [];
+  const times =
+    text
+      .split(') ')[1]
+      ?.split(' ')
+      .slice(11, withEnded ? 15 : 13) ?? [];
   return times.reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 

@@ -99,7 +99,7 @@ export class EmbeddedBroker {
     this.#log = log;
     this.#clock = clock;
     this.#limits = { ...defaultLimits[role], ...options.limits };
-    this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
+    this.#copy = new AccessCopy({ changed: (before, after) => this.#principalChanged(before, after) });
     this.#throttle = new GuessThrottle(schedule);
     this.#store = new SessionStore({
       limits: this.#limits,

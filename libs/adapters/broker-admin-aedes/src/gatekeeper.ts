@@ -5,6 +5,7 @@ import {
   type BrokerRole,
   type BusRequest,
   compileRules,
+  type Principal,
   type ServiceName,
   serviceNames,
 } from '@mqtt2go/access';
@@ -38,6 +39,8 @@ export interface GatekeeperOptions {
 export class Gatekeeper {
   readonly #options: GatekeeperOptions;
   readonly #services: ReadonlyMap<ServiceName, AccessRules>;
+  /** Of those who have asked, for as long as their connections last: three kilobytes each. */
+  readonly #compiled = new WeakMap<Client, { readonly principal: Principal; readonly rules: AccessRules }>();
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -127,8 +130,13 @@ export class Gatekeeper {
     if (identity === undefined) return undefined;
     if (identity.rules !== undefined) return identity.rules;
     if (identity.service !== undefined) return this.#services.get(identity.service);
-    const entry = this.#options.copy.find(identity.key.kind, identity.key.id);
-    return entry && this.#options.copy.rulesOf(entry);
+    const principal = this.#options.copy.find(identity.key.kind, identity.key.id)?.principal;
+    if (principal === undefined) return undefined;
+    const known = this.#compiled.get(client);
+    if (known?.principal === principal) return known.rules;
+    const rules = compileRules(principal, this.#options.role);
+    this.#compiled.set(client, { principal, rules });
+    return rules;
   }
 
   /** Devices' state may be kept for who comes later; requests, answers and codes may not. */
