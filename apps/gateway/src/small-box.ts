@@ -11,7 +11,7 @@ export function keepHeapSmall(): void {
 
 /**
  * Database connections of a service: each is a process of some megabytes. Two at least: while the outbox holds one, what it
- * carries out needs another.
+ * carries out needs another. The second is opened when somebody has waited for it.
  */
 export const smallPoolSize = 2;
 

@@ -15,16 +15,15 @@ export class PatientPool extends pg.Pool {
   constructor(config: pg.PoolConfig = {}) {
     super({ ...config, max: 1 });
     this.#most = config.max ?? 10;
-    this.on('remove', () => {
-      this.options.max = Math.max(1, this.totalCount);
-    });
   }
 
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Connected): void;
   override connect(callback?: Connected): Promise<pg.PoolClient> | void {
-    const mustWait = this.totalCount >= this.options.max && this.idleCount === 0;
-    const late = mustWait && this.totalCount < this.#most ? setTimeout(() => this.#grow(), patienceMs) : undefined;
+    // Those that have gone are not opened again without need.
+    this.options.max = Math.max(1, this.totalCount);
+    const areTaken = this.totalCount > 0 && this.idleCount === 0;
+    const late = areTaken && this.totalCount < this.#most ? setTimeout(() => this.#grow(), patienceMs) : undefined;
     if (callback === undefined) return super.connect().finally(() => clearTimeout(late));
     super.connect((...result) => {
       clearTimeout(late);
@@ -36,6 +35,8 @@ export class PatientPool extends pg.Pool {
     if (this.ending || this.totalCount >= this.#most) return;
     this.options.max = this.totalCount + 1;
     // A request of our own opens it: pg-pool does so for new ones only. Its release serves who has waited longest.
-    super.connect((_error, _client, release) => release());
+    super.connect((error, _client, release) => {
+      if (error === undefined) release();
+    });
   }
 }
