@@ -1,7 +1,7 @@
 import pg from 'pg';
 
 /** How long somebody waits for a connection that others have before a further one is opened. */
-const patienceMs = 50;
+const patienceMs = 100;
 
 type Connected = Parameters<typeof pg.Pool.prototype.connect>[0];
 
