@@ -29,8 +29,8 @@ const settings = {
   MQTT2GO_PROFILE: process.env.MQTT2GO_PROFILE ?? 'local-gateway',
   MQTT2GO_MEMORY: process.env.MQTT2GO_MEMORY ?? 'small',
   // As the package and docker/compose.local-gateway.yaml start it.
-  MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '1',
-  MALLOC_TRIM_THRESHOLD_: process.env.MALLOC_TRIM_THRESHOLD_ ?? '131072',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '131072',
 };
 
 /** What a small box needs for the whole gateway, program and PostgreSQL, with one home on it. */

@@ -89,8 +89,12 @@ export class Gatekeeper {
     };
     const held = subscriptionsOf(client);
     // A filter that it has is replaced, and no further one [MQTT-3.8.4-3]: a session that goes on subscribes all again.
-    if (held.length >= maxSubscriptions && !held.includes(subscription.topic)) return settle(false);
-    this.#decide(client, 'subscribe', subscription.topic, settle);
+    const isHeld = held.includes(subscription.topic);
+    if (held.length >= maxSubscriptions && !isHeld) return settle(false);
+    // One that it has given up just before is still there for aedes, which takes until its next turn but one to remove it, and
+    // would leave it at that.
+    const settleLate = (isAllowed: boolean): void => void setImmediate(() => setImmediate(settle, isAllowed));
+    this.#decide(client, 'subscribe', subscription.topic, isHeld ? settleLate : settle);
   }
 
   /** Asked for each delivery, so that a subscription from before a change of rights delivers by the new ones. */
