@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { waitFor } from '@mqtt2go/testing';
+import { Certificates, waitFor } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import mqttPacket, { type ISubscribePacket, type Packet } from 'mqtt-packet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Certificates } from './test-support/certificates.js';
 import { Stage } from './test-support/stage.js';
 
 let stage: Stage;
