@@ -12,6 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { rolldown, watch } from 'rolldown';
+import { httpAsRequired, postgresOnly } from './build-plugins.mjs';
 import { existingPrograms, readBuildRecord, sourceState } from './build-state.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -65,6 +66,7 @@ export function bundleOptions(programs, folder, split = true) {
     // Each file's nearest tsconfig.json says whether its decorators emit metadata.
     tsconfig: true,
     external,
+    plugins: [postgresOnly(), httpAsRequired()],
     transform: { define: { MQTT2GO_BUILT_AT: JSON.stringify(new Date().toISOString()) } },
     // Without "import": pg's ESM entry point has no default export that CommonJS callers could use.
     resolve: { conditionNames: ['@mqtt2go/source', 'node', 'default'], alias },
@@ -127,12 +129,13 @@ async function bundle(programs, { output, ...input }) {
 }
 
 /**
- * Escapes what is not Latin-1 in a program: V8 holds a text that has a single such letter with two bytes for each of its
- * letters, and the source text of a program for as long as that runs.
+ * Escapes what is not ASCII in a program: Node.js gives V8 a text that has a single such letter with two bytes for each of
+ * its letters, and V8 holds the source text of a program for as long as that runs.
  */
 function narrow(file) {
   const text = readFileSync(file, 'utf8');
-  const narrowed = text.replace(/[^\x00-\xff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  if (/[^\\]\\[^\x00-\x7f]/.test(text)) throw new Error(`${file}: a backslash before a letter that is to be escaped`);
+  const narrowed = text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   if (narrowed !== text) writeFileSync(file, narrowed);
 }
 

@@ -89,7 +89,13 @@ try {
     const file = join(folder, 'bin', command);
     writeFileSync(
       file,
-      `#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")\nexec "$here/node" "$here/../lib/${program}.mjs" "$@"\n`,
+      [
+        '#!/bin/sh',
+        '# glibc would keep some megabytes for each thread that has ever asked for memory.',
+        'export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"',
+        'here=$(dirname "$(readlink -f "$0")")',
+        `exec "$here/node" "$here/../lib/${program}.mjs" "$@"\n`,
+      ].join('\n'),
     );
     chmodSync(file, 0o755);
   }

@@ -48,6 +48,7 @@ export async function embeddedBench(
       tell('certificates ...');
       const certificates = await certificatesPerSecond(gateway.file, { count: 2_000, concurrency: 32 });
       const loaded = await gateway.memory(dataDir);
+      const idleMb = idle.gatewayMb + idle.databaseMb;
       return [
         {
           what: 'onboardings, existing key',
@@ -88,13 +89,13 @@ export async function embeddedBench(
         { what: 'resident after the start, gateway', value: idle.gatewayMb, unit: 'MB' },
         {
           what: 'resident after the start, with PostgreSQL',
-          value: idle.allMb,
+          value: idleMb,
           unit: 'MB',
           aim: '200',
-          reached: idle.allMb <= 200,
+          reached: idleMb <= 200,
         },
         { what: 'resident after the load, gateway', value: loaded.gatewayMb, unit: 'MB' },
-        { what: 'resident after the load, with PostgreSQL', value: loaded.allMb, unit: 'MB' },
+        { what: 'resident after the load, with PostgreSQL', value: loaded.gatewayMb + loaded.databaseMb, unit: 'MB' },
       ];
     } finally {
       await gateway.stop();

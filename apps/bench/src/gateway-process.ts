@@ -51,27 +51,37 @@ export class GatewayProcess {
     return new GatewayProcess(child, file, readyMs);
   }
 
-  /** Memory of the gateway, and of it with its database. Linux only. */
+  /** Memory of the gateway and of its database. Linux only. */
   async memory(dataDir: string): Promise<MemoryUse> {
-    const { rssMb: gatewayMb } = await memoryOf(this.pid);
+    const gateway = await memoryOf(this.pid);
     const database = await Promise.all((await databasePids(dataDir)).map(memoryOf));
-    const sum = (of: 'pssMb' | 'rssMb'): number => database.reduce((total, use) => total + use[of], gatewayMb);
-    return { gatewayMb, allMb: sum('pssMb'), rssMb: sum('rssMb') };
+    const sum = (of: 'pssMb' | 'rssMb'): number => database.reduce((total, use) => total + use[of], 0);
+    return {
+      gatewayMb: gateway.rssMb,
+      gatewayFilesMb: gateway.rssMb - gateway.anonymousMb,
+      databaseMb: sum('pssMb'),
+      rssMb: gateway.rssMb + sum('rssMb'),
+    };
   }
 
   /** User and system time of the gateway and its database while `work` runs, in seconds. Linux only. */
   async cpuSecondsDuring(dataDir: string, work: Promise<unknown>): Promise<number> {
-    const pids = [this.pid, ...(await databasePids(dataDir))];
-    const before = await Promise.all(pids.map(cpuSecondsOf));
+    const before = await this.allCpuSeconds(dataDir);
     await work;
-    const after = await Promise.all(pids.map(cpuSecondsOf));
-    // A connection's process that has ended meanwhile has no figure any more.
-    return after.reduce((sum, seconds, index) => sum + Math.max(0, seconds - (before[index] ?? 0)), 0);
+    return (await this.allCpuSeconds(dataDir)) - before;
   }
 
   /** User and system time of the gateway so far, in seconds. */
   async cpuSeconds(): Promise<number> {
     return cpuSecondsOf(this.pid);
+  }
+
+  private async allCpuSeconds(dataDir: string): Promise<number> {
+    const [postmaster, ...connections] = await databasePids(dataDir);
+    const each = [cpuSecondsOf(this.pid), ...connections.map((pid) => cpuSecondsOf(pid))];
+    // What connections used that have ended is added to the postmaster's children's.
+    if (postmaster !== undefined) each.push(cpuSecondsOf(postmaster, true));
+    return (await Promise.all(each)).reduce((sum, seconds) => sum + seconds, 0);
   }
 
   private get pid(): number {
@@ -88,23 +98,31 @@ export class GatewayProcess {
 export interface MemoryUse {
   /** Resident, all of it: that the bench's own process shares Node.js with it does not make it smaller. */
   readonly gatewayMb: number;
-  /** With PostgreSQL, of whose processes what they share is counted once (PSS). */
-  readonly allMb: number;
-  /** With PostgreSQL, what its processes share counted in each of them. */
+  /** The part of it that is in files, and which the kernel can drop: mostly Node.js. */
+  readonly gatewayFilesMb: number;
+  /** PostgreSQL's processes; what they share is counted once (PSS). */
+  readonly databaseMb: number;
+  /** All of it, what PostgreSQL's processes share counted in each of them. */
   readonly rssMb: number;
 }
 
-async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number }> {
+async function memoryOf(pid: number): Promise<{ pssMb: number; rssMb: number; anonymousMb: number }> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
   const field = (name: string): number =>
     (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024) / 1e6;
-  return { pssMb: field('Pss'), rssMb: field('Rss') };
+  return { pssMb: field('Pss'), rssMb: field('Rss'), anonymousMb: field('Anonymous') };
 }
 
-async function cpuSecondsOf(pid: number): Promise<number> {
+/** @param withEnded with that of children that have ended */
+async function cpuSecondsOf(pid: number, withEnded = false): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = text.split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
+  // utime, stime, cutime, cstime (proc_pid_stat(5)), in hundredths of a second.
+  const times =
+    text
+      .split(') ')[1]
+      ?.split(' ')
+      .slice(11, withEnded ? 15 : 13) ?? [];
+  return times.reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
 /** The processes of a data folder's own PostgreSQL. */

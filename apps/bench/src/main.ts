@@ -18,7 +18,8 @@ Measures on this machine, simulators included, next to limits or peers in the sa
 loopback and is removed at the end.
 
   embedded      the set-up of npm start: one process, embedded brokers and PostgreSQL (the default; about a minute)
-  gateway       the same as a small box has it: memory and time to ready, with one home (about three minutes)
+  gateway       a gateway in the house on a small box: memory and time to ready, with one home, then with many devices
+                more (about five minutes)
   access        access on a real Mosquitto that knows many devices: cost of a change, revocation (needs Docker; some minutes)
   certificates  certificates per second, beside CFSSL's server (needs Debian's golang-cfssl; half a minute)
   stack         docker/compose.remote-broker.yaml: real Mosquitto and PostgreSQL, a container a service (needs Docker and
@@ -28,9 +29,9 @@ loopback and is removed at the end.
 
   --devices N      embedded: how many devices are added (600); gateway: how many the home has (100);
                    move: how many the home has (1000)
-  --many N         gateway: how many are added after that (0)
-  --idle N         gateway: seconds of watching it do nothing (60)
-  --concurrency N  embedded, stack: how many at once (24)
+  --many N         gateway: how many are added after that (1000)
+  --idle N         gateway: seconds of watching it do nothing, each time (60)
+  --concurrency N  embedded, stack, and gateway with --many: how many at once (24)
   --sizes N,N,...  access: how many devices the broker knows (1000,20000,100000)
   --gateways       access: a broker for homes with gateways, every device with a certificate of its gateway
   --seconds N      stack: how long devices are added (120)
@@ -50,7 +51,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       devices: { type: 'string' },
-      many: { type: 'string', default: '0' },
+      many: { type: 'string', default: '1000' },
       idle: { type: 'string', default: '60' },
       concurrency: { type: 'string', default: '24' },
       sizes: { type: 'string', default: '1000,20000,100000' },
@@ -74,7 +75,8 @@ async function main(): Promise<void> {
       gatewayBench(
         {
           devices: positive.parse(values.devices ?? 100),
-          many: z.coerce.number().int().min(0).parse(values.many),
+          many: z.coerce.number().int().min(0).max(1_000_000).parse(values.many),
+          concurrency: positive.parse(values.concurrency),
           idleSeconds: positive.parse(values.idle),
         },
         tell,

@@ -11,14 +11,14 @@ export function keepHeapSmall(): void {
 
 /**
  * Database connections of a service: each is a process of some megabytes. Two at least: while the outbox holds one, what it
- * carries out needs another.
+ * carries out needs another. The second is opened when somebody has waited for it.
  */
 export const smallPoolSize = 2;
 
 /** PostgreSQL on top of the embedded one's own settings: little memory, few and small writes to an SD card. */
 export const smallDatabase = {
   max_connections: '30',
-  shared_buffers: '8MB',
+  shared_buffers: '4MB',
   work_mem: '1MB',
   maintenance_work_mem: '8MB',
   wal_buffers: '256kB',

@@ -12,7 +12,6 @@ import { GuessGuard } from './activation/guess-guard.js';
 import { Announcer } from './announcing/announcer.js';
 import { Announcing } from './announcing/announcing.js';
 import { BusAnnouncer } from './announcing/bus-announcer.js';
-import { DiscoveryClient } from './announcing/discovery-client.js';
 import { Certifying } from './certifying/certifying.js';
 import { Claiming } from './claiming/claiming.js';
 import { entities } from './entities.js';
@@ -79,8 +78,11 @@ export class ProvisioningModule {
         { provide: HomeBrokers, useFactory: () => new HomeBrokers(deps.homeBrokers, log) },
         {
           provide: Announcer,
-          useFactory: (bus: Bus) =>
-            deps.discovery ? new DiscoveryClient(deps.discovery, deps.clock) : new BusAnnouncer(bus),
+          useFactory: async (bus: Bus) => {
+            if (deps.discovery === undefined) return new BusAnnouncer(bus);
+            const { DiscoveryClient } = await import('./announcing/discovery-client.js');
+            return new DiscoveryClient(deps.discovery, deps.clock);
+          },
           inject: [Bus],
         },
         { provide: GuessGuard, useFactory: () => new GuessGuard() },

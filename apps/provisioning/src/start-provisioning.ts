@@ -5,7 +5,7 @@ import { Mqtt2goError, type OnboardingStateName } from '@mqtt2go/protocol';
 import { createRegistry, type ServiceHandle, startNestService } from '@mqtt2go/runtime';
 import type { Logger } from 'pino';
 import { Announcer } from './announcing/announcer.js';
-import { type DiscoveryAccess, DiscoveryClient } from './announcing/discovery-client.js';
+import type { DiscoveryAccess } from './announcing/discovery-client.js';
 import type { NetworkAccess } from './network/networks.js';
 import { ProvisioningModule } from './provisioning.module.js';
 import { type HomeBroker, HomeBrokers } from './traffic/home-brokers.js';
@@ -14,7 +14,7 @@ export interface ProvisioningDeps {
   readonly log: Logger;
   readonly clock: Clock;
   readonly databaseUrl: string;
-  /** Database connections at most; 4 at least, as two are held while the outbox works. */
+  /** Database connections at most; 2 at least, as one is held while the outbox works. */
   readonly poolSize?: number;
   readonly busLink: BrokerLink;
   /** The brokers that homes are placed on, one at least; homes of before there were several are on the first. */
@@ -64,9 +64,7 @@ export async function startProvisioning(deps: ProvisioningDeps): Promise<Provisi
   const announcer = service.app.get(Announcer);
   return {
     ...service,
-    useIdentity: async (identity) => {
-      if (announcer instanceof DiscoveryClient) await announcer.useIdentity(identity);
-    },
+    useIdentity: (identity) => announcer.useIdentity(identity),
   };
 }
 

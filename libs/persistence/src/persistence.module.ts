@@ -15,7 +15,8 @@ export class PersistenceModule implements OnApplicationShutdown {
         { provide: DataSource, useFactory: () => openDataSource(options) },
         {
           provide: Outbox,
-          useFactory: (dataSource: DataSource) => new Outbox(dataSource, { log: options.log }),
+          useFactory: (dataSource: DataSource) =>
+            new Outbox(dataSource, { log: options.log, workers: workersOf(options) }),
           inject: [DataSource],
         },
       ],
@@ -26,4 +27,9 @@ export class PersistenceModule implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.dataSource.destroy();
   }
+}
+
+/** Each holds a connection while its effects may need another. */
+function workersOf({ poolSize = 10 }: PersistenceOptions): number {
+  return Math.max(1, Math.min(2, poolSize - 1));
 }

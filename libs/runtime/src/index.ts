@@ -1,6 +1,7 @@
 export { AuditModule, type AuditModuleOptions } from './audit.module.js';
 export { checkHealth, type HealthCheck } from './health.js';
 export { earlyProblems } from './http/early-problems.js';
+export { ApiOperation, ApiResponse } from './http/described.js';
 export { OnlyService } from './http/only-service.guard.js';
 export { problemResponse } from './http/openapi.js';
 export { problemContentType, problemOf } from './http/problem.js';

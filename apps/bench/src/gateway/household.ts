@@ -11,6 +11,7 @@ import { Authority, generateKeys, writePrivateKey, writePublicKey } from '@mqtt2
 export class Household {
   readonly #topics: string[] = [];
   readonly #devices: Device[] = [];
+  readonly #addingMs: number[] = [];
 
   private constructor(
     private readonly file: PlatformFile,
@@ -50,13 +51,19 @@ export class Household {
     return new Household(file, bus, ca, manufacturer, controller);
   }
 
-  /** @param stay whether they live on, connected */
-  async addDevices(count: number, stay: boolean): Promise<void> {
-    for (let left = count; left > 0; left -= 1) {
-      const device = await this.addDevice();
-      if (stay) this.#devices.push(device);
-      else await device.stop();
-    }
+  /** Devices that were added. */
+  get size(): number {
+    return this.#devices.length;
+  }
+
+  /** How long each took from step 1 to step 13, in milliseconds. */
+  get addingMs(): readonly number[] {
+    return this.#addingMs;
+  }
+
+  /** One after the other; each lives on, connected. */
+  async addDevices(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= 1) this.#devices.push(await this.addDevice());
   }
 
   /** Each device in turn is told something and reports it, `rounds` times. */
@@ -103,6 +110,7 @@ export class Household {
       device.once('problem', ({ error }) => reject(error));
     });
     active.catch(() => undefined);
+    const startedAt = performance.now();
     await this.controller.addDevice({
       deviceId,
       activationCode,
@@ -112,6 +120,7 @@ export class Household {
       },
     });
     this.#topics.push(...(await active));
+    this.#addingMs.push(performance.now() - startedAt);
     return device;
   }
 }

@@ -8,9 +8,8 @@ import {
   withdrawActivationParams,
   withdrawActivationQuery,
 } from '@mqtt2go/protocol';
-import { OnlyService, problemResponse, Traceparent } from '@mqtt2go/runtime';
+import { ApiOperation, ApiResponse, OnlyService, problemResponse, Traceparent } from '@mqtt2go/runtime';
 import { Body, Controller, Delete, HttpCode, HttpStatus, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
-import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { announcementOf } from './announcement.js';

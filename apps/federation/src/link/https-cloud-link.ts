@@ -5,7 +5,7 @@ import type { Clock } from '@mqtt2go/ports';
 import { trustedConnector } from '@mqtt2go/runtime';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 import { z } from 'zod';
 import { CloudLink, type LinkCallOptions } from './cloud-link.js';
 import type { LinkContract } from './contract.js';
@@ -25,22 +25,23 @@ const connections = 4;
 
 /** The gateways' door over HTTPS, on connections that are kept. */
 export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
-  private pool: Pool;
+  /** From the first call on: a gateway without a cloud does not load undici. */
+  private pool: Promise<Pool> | undefined;
+  private isClosed = false;
 
   constructor(
     private access: CloudAccess,
     private readonly clock: Clock,
   ) {
     super();
-    this.pool = openPool(access, clock);
   }
 
   /** Comes with another certificate from now on; calls under way end as they began. */
   async useIdentity(identity: NonNullable<CloudAccess['identity']>): Promise<void> {
     const former = this.pool;
     this.access = { ...this.access, identity };
-    this.pool = openPool(this.access, this.clock);
-    await former.close();
+    this.pool = undefined;
+    await (await former)?.close();
   }
 
   override async call<I extends z.ZodType, O extends z.ZodType>(
@@ -80,7 +81,8 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   }
 
   async close(): Promise<void> {
-    if (!this.pool.closed) await this.pool.destroy();
+    this.isClosed = true;
+    await (await this.pool)?.destroy();
   }
 
   private async attempt(verb: string, body: string, timeoutMs: number): Promise<string> {
@@ -94,7 +96,9 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
 
   private async exchange(verb: string, body: string, timeoutMs: number): Promise<{ statusCode: number; text: string }> {
     try {
-      return await this.inTime(this.request(verb, body, timeoutMs), timeoutMs);
+      if (this.isClosed) throw new Error('the link is closed');
+      this.pool ??= openPool(this.access, this.clock);
+      return await this.inTime(this.pool, (pool) => this.request(pool, verb, body, timeoutMs), timeoutMs);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Mqtt2goError('unavailable', `the cloud (${this.access.url}) cannot be reached: ${reason}`, {
@@ -103,9 +107,14 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
     }
   }
 
-  private async request(verb: string, body: string, timeoutMs: number): Promise<{ statusCode: number; text: string }> {
+  private async request(
+    pool: Pool,
+    verb: string,
+    body: string,
+    timeoutMs: number,
+  ): Promise<{ statusCode: number; text: string }> {
     const traceparent = currentTraceparent();
-    const response = await this.pool.request({
+    const response = await pool.request({
       method: 'POST',
       path: linkPath(verb),
       headers: { 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) },
@@ -117,11 +126,12 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   }
 
   /** undici tries for ever to connect where connections are taken and then dropped, whatever limits it is given. */
-  private async inTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
-    const pool = this.pool;
+  private async inTime<T>(opened: Promise<Pool>, ask: (pool: Pool) => Promise<T>, timeoutMs: number): Promise<T> {
+    const pool = await opened;
+    const answer = ask(pool);
     const over = new AbortController();
     const late = setTimeout(timeoutMs, undefined, { signal: over.signal }).then(async () => {
-      if (this.pool === pool) this.pool = openPool(this.access, this.clock);
+      if (this.pool === opened) this.pool = undefined;
       await pool.destroy();
       throw new Error(`no answer within ${timeoutMs} ms`);
     });
@@ -135,13 +145,14 @@ export class HttpsCloudLink extends CloudLink implements OnApplicationShutdown {
   }
 }
 
-function openPool({ url, ca, identity }: CloudAccess, clock: Clock): Pool {
+async function openPool({ url, ca, identity }: CloudAccess, clock: Clock): Promise<Pool> {
+  const { buildConnector, Pool } = await import('undici');
   return new Pool(new URL(url).origin, {
     connections,
     pipelining: 1,
     keepAliveTimeout: 30_000,
     maxResponseSize: maxBodyBytes,
-    connect: trustedConnector({ ca, identity, time: () => timeOf(clock), timeoutMs: 5_000 }),
+    connect: trustedConnector(buildConnector, { ca, identity, time: () => timeOf(clock), timeoutMs: 5_000 }),
   });
 }
 

@@ -1,8 +1,7 @@
 import { traced } from '@mqtt2go/messaging';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { OnlyService, problemResponse, Traceparent } from '@mqtt2go/runtime';
+import { ApiOperation, ApiResponse, OnlyService, problemResponse, Traceparent } from '@mqtt2go/runtime';
 import { Body, Controller, Get, HttpCode, HttpStatus, Optional, Param, Post, UseGuards } from '@nestjs/common';
-import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { Mover, requireMover } from '../moving/mover.js';
 import { viewOf } from '../moving/moves-repository.js';

@@ -13,4 +13,7 @@ export abstract class Announcer {
    * @param announcedUntilMs the latest end that was announced: what is still on its way does nothing any more
    */
   abstract withdraw(deviceId: string, onboardingId: string, announcedUntilMs?: number): Promise<void>;
+
+  /** Comes with another certificate (PEM, with its chain) from now on, where it comes with one. */
+  async useIdentity(_identity: { readonly cert: string; readonly key: string }): Promise<void> {}
 }

@@ -12,7 +12,7 @@ import {
 import { trustedConnector } from '@mqtt2go/runtime';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import pRetry from 'p-retry';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { Announcer } from './announcer.js';
 
 export interface DiscoveryAccess {
@@ -55,7 +55,7 @@ export class DiscoveryClient extends Announcer implements OnApplicationShutdown 
   }
 
   /** Comes with another certificate from now on; calls under way end as they began. */
-  async useIdentity(identity: { readonly cert: string; readonly key: string }): Promise<void> {
+  override async useIdentity(identity: { readonly cert: string; readonly key: string }): Promise<void> {
     const former = this.pool;
     this.pool = this.openPool(identity);
     await former.close();
@@ -108,7 +108,7 @@ export class DiscoveryClient extends Announcer implements OnApplicationShutdown 
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       maxResponseSize: 65_536,
-      connect: trustedConnector({ ca, identity, time: () => ({ nowMs: clock.now() }), timeoutMs }),
+      connect: trustedConnector(buildConnector, { ca, identity, time: () => ({ nowMs: clock.now() }), timeoutMs }),
     });
   }
 

@@ -1,7 +1,5 @@
 import type { Duplex } from 'node:stream';
 import {
-  accessControlResponseTopic,
-  accessControlTopic,
   type AccessRules,
   type BrokerRole,
   type BusRequest,
@@ -11,12 +9,13 @@ import {
 } from '@mqtt2go/access';
 import type { Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { Aedes, type Client, type ConnectPacket, type Subscription } from 'aedes';
+import { Aedes, type Client, type Subscription } from 'aedes';
 import { type BrokerLimits, defaultLimits, maxServiceBufferedBytes } from './broker-limits.js';
 import { type BrokerStats, newCounters } from './broker-stats.js';
-import { type Admission, AdmissionDesk, type Candidate } from './connections/admission.js';
+import { AdmissionDesk } from './connections/admission.js';
 import type { Arrival } from './connections/arrival.js';
 import { DeviceTrust } from './connections/device-trust.js';
+import { Entrance } from './connections/entrance.js';
 import { type Breach, guardConnection } from './connections/guarded-connection.js';
 import {
   type Listener,
@@ -28,10 +27,10 @@ import {
   type ShownIdentity,
   type TlsListenerOptions,
 } from './connections/listeners.js';
-import { type Refusal, refuse } from './connections/refusals.js';
 import { listenShared } from './connections/shared-port.js';
 import { streamPair } from './connections/stream-pair.js';
 import { ControlEndpoint } from './control/control-endpoint.js';
+import { takeOrders } from './control/take-orders.js';
 import { AccessCopy, acceptsSerial, isSamePassword } from './copy/access-copy.js';
 import { PasswordCheck } from './copy/password-check.js';
 import { Gatekeeper } from './gatekeeper.js';
@@ -57,8 +56,6 @@ export interface EmbeddedBrokerOptions {
   readonly schedule?: Schedule;
 }
 
-/** Sessions that one controller may hold at once: a person has a few phones, not hundreds. */
-const maxSessionsPerOwner = 64;
 /** aedes puts a refusal, which is greater (MQTT-3.9.3-2), in the place of the QoS. */
 const highestQos: number = 2;
 
@@ -78,14 +75,12 @@ export class EmbeddedBroker {
   readonly #store: SessionStore;
   readonly #throttle: GuessThrottle;
   readonly #gatekeeper: Gatekeeper;
-  readonly #desk: AdmissionDesk;
+  readonly #entrance: Entrance;
   readonly #aedes: Aedes;
   readonly #ready: Promise<void>;
   readonly #listeners = new Set<Listener>();
   readonly #trust = new DeviceTrust();
   readonly #connections = new Set<Duplex>();
-  readonly #arrivals = new WeakMap<Duplex, Arrival>();
-  readonly #candidates = new WeakMap<Client, Candidate | Refusal>();
   readonly #keptSessions: KeptSessions;
   #isClosed = false;
 
@@ -99,7 +94,7 @@ export class EmbeddedBroker {
     this.#log = log;
     this.#clock = clock;
     this.#limits = { ...defaultLimits[role], ...options.limits };
-    this.#copy = new AccessCopy(role, { changed: (before, after) => this.#principalChanged(before, after) });
+    this.#copy = new AccessCopy({ changed: (before, after) => this.#principalChanged(before, after) });
     this.#throttle = new GuessThrottle(schedule);
     this.#store = new SessionStore({
       limits: this.#limits,
@@ -119,7 +114,7 @@ export class EmbeddedBroker {
       maxSubscriptions: this.#limits.maxSubscriptionsPerClient,
       busRequests,
     });
-    this.#desk = new AdmissionDesk({
+    const desk = new AdmissionDesk({
       role,
       clock,
       copy: this.#copy,
@@ -128,8 +123,21 @@ export class EmbeddedBroker {
       batchCertificateNames: new Set(batchCertificateNames),
       initializationAccounts: options.initializationAccounts ?? false,
     });
+    this.#entrance = new Entrance({
+      desk,
+      sessions: this.#sessions,
+      kept: this.#keptSessions,
+      counters: this.#counters,
+      log,
+    });
     this.#aedes = this.#createAedes();
-    this.#ready = this.#aedes.listen().then(() => this.#takeOrders());
+    const endpoint = new ControlEndpoint({
+      copy: this.#copy,
+      sessionsClosed: () => this.#sessions.closed(),
+      setTrustAnchors: (certificates) => this.#trust.set(certificates),
+      log,
+    });
+    this.#ready = this.#aedes.listen().then(() => takeOrders(this.#aedes, endpoint));
   }
 
   /**
@@ -229,9 +237,12 @@ export class EmbeddedBroker {
       // A limit of MQTT 3.1 on ids that are our own here.
       maxClientsIdLength: 512,
       maxTopicLevels: 16,
-      preConnect: (client, packet, done) => this.#preConnect(client, packet, done),
+      preConnect: (client, packet, done) => {
+        this.#entrance.identify(client, packet);
+        done(null, true);
+      },
       authenticate: (client, _username, _password, done) => {
-        this.#authenticate(client).then(
+        this.#entrance.admit(client).then(
           (admission) => {
             if (admission.outcome === 'admitted') return done(null, true);
             const error = Object.assign(new Error(admission.reason), { returnCode: admission.returnCode });
@@ -271,29 +282,6 @@ export class EmbeddedBroker {
     this.#aedes.publish({ ...notice, dup: false }, () => undefined);
   }
 
-  /** The broker is the one subscriber of its control topic. */
-  #takeOrders(): void {
-    const endpoint = new ControlEndpoint({
-      copy: this.#copy,
-      sessionsClosed: () => this.#sessions.closed(),
-      setTrustAnchors: (certificates) => this.#trust.set(certificates),
-      log: this.#log,
-    });
-    this.#aedes.subscribe(
-      accessControlTopic,
-      (packet, done) => {
-        done();
-        void endpoint.answer(Buffer.from(packet.payload)).then((response) => {
-          if (response === undefined || this.#isClosed) return;
-          const payload = JSON.stringify(response);
-          const answer = { cmd: 'publish', topic: accessControlResponseTopic, payload, qos: 1, retain: false } as const;
-          this.#aedes.publish({ ...answer, dup: false }, () => undefined);
-        });
-      },
-      () => undefined,
-    );
-  }
-
   readonly #events: ListenerEvents = {
     connected: (connection, arrival) => this.#serve(connection, arrival),
     failed: (error, from) => {
@@ -321,7 +309,7 @@ export class EmbeddedBroker {
       served.client !== undefined && this.#sessions.identityOf(served.client) !== undefined;
     this.#connections.add(connection);
     connection.once('close', () => this.#connections.delete(connection));
-    this.#arrivals.set(connection, arrival);
+    this.#entrance.arrived(connection, arrival);
     guardConnection(connection, {
       maxPacketBytes: () => {
         if (isService) return maxServicePacketBytes;
@@ -343,44 +331,6 @@ export class EmbeddedBroker {
     if (breach === 'packet_too_large') this.#counters.packetsTooLarge += 1;
     else this.#counters.slowReadersClosed += 1;
     this.#log.debug({ client: client?.id, reason: breach }, 'a connection went over a limit');
-  }
-
-  /** Here, and not later, aedes takes a session's name from the packet: the claimed one is replaced by the proved one. */
-  #preConnect(client: Client, packet: ConnectPacket, done: (error: Error | null, success: boolean) => void): void {
-    const arrival = this.#arrivals.get(client.conn);
-    const candidate = arrival === undefined ? refuse('certificate_missing') : this.#desk.identify(arrival, packet);
-    this.#candidates.set(client, candidate);
-    if ('verify' in candidate) {
-      packet.clientId = candidate.clientId;
-      packet.clean = (packet.clean ?? true) || candidate.isAlwaysClean;
-    } else {
-      // A refused client is told so by CONNACK, under a name that disturbs nobody.
-      packet.clientId = `refused/${crypto.randomUUID()}`;
-      packet.clean = true;
-    }
-    done(null, true);
-  }
-
-  async #authenticate(client: Client): Promise<Admission> {
-    const candidate = this.#candidates.get(client) ?? refuse('certificate_missing');
-    const admission = 'verify' in candidate ? await this.#verify(client, candidate) : candidate;
-    if (admission.outcome === 'refused') {
-      this.#counters.refused[admission.reason] += 1;
-      const from = this.#arrivals.get(client.conn)?.from;
-      this.#log.debug({ client: client.id, from, reason: admission.reason }, 'a client was turned away');
-      return admission;
-    }
-    this.#counters.admitted += 1;
-    if (!client.closed) this.#sessions.add(client, admission);
-    if (!client.clean) this.#keptSessions.note(client.id, admission.key);
-    return admission;
-  }
-
-  async #verify(client: Client, candidate: Candidate): Promise<Admission> {
-    const admission = await candidate.verify(() => !client.closed);
-    const isFull =
-      candidate.owner.kind === 'controller' && this.#sessions.countOf(candidate.owner) >= maxSessionsPerOwner;
-    return admission.outcome === 'admitted' && isFull ? refuse('too_many_connections') : admission;
   }
 
   #principalChanged(before: Principal | undefined, after: Principal | undefined): void {

@@ -5,6 +5,7 @@ import {
   type BrokerRole,
   type BusRequest,
   compileRules,
+  type Principal,
   type ServiceName,
   serviceNames,
 } from '@mqtt2go/access';
@@ -38,6 +39,8 @@ export interface GatekeeperOptions {
 export class Gatekeeper {
   readonly #options: GatekeeperOptions;
   readonly #services: ReadonlyMap<ServiceName, AccessRules>;
+  /** Of those who have asked, for as long as their connections last: three kilobytes each. */
+  readonly #compiled = new WeakMap<Client, { readonly principal: Principal; readonly rules: AccessRules }>();
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -86,8 +89,12 @@ export class Gatekeeper {
     };
     const held = subscriptionsOf(client);
     // A filter that it has is replaced, and no further one [MQTT-3.8.4-3]: a session that goes on subscribes all again.
-    if (held.length >= maxSubscriptions && !held.includes(subscription.topic)) return settle(false);
-    this.#decide(client, 'subscribe', subscription.topic, settle);
+    const isHeld = held.includes(subscription.topic);
+    if (held.length >= maxSubscriptions && !isHeld) return settle(false);
+    // One that it has given up just before is still there for aedes, which takes until its next turn but one to remove it, and
+    // would leave it at that.
+    const settleLate = (isAllowed: boolean): void => void setImmediate(() => setImmediate(settle, isAllowed));
+    this.#decide(client, 'subscribe', subscription.topic, isHeld ? settleLate : settle);
   }
 
   /** Asked for each delivery, so that a subscription from before a change of rights delivers by the new ones. */
@@ -127,8 +134,13 @@ export class Gatekeeper {
     if (identity === undefined) return undefined;
     if (identity.rules !== undefined) return identity.rules;
     if (identity.service !== undefined) return this.#services.get(identity.service);
-    const entry = this.#options.copy.find(identity.key.kind, identity.key.id);
-    return entry && this.#options.copy.rulesOf(entry);
+    const principal = this.#options.copy.find(identity.key.kind, identity.key.id)?.principal;
+    if (principal === undefined) return undefined;
+    const known = this.#compiled.get(client);
+    if (known?.principal === principal) return known.rules;
+    const rules = compileRules(principal, this.#options.role);
+    this.#compiled.set(client, { principal, rules });
+    return rules;
   }
 
   /** Devices' state may be kept for who comes later; requests, answers and codes may not. */

@@ -19,6 +19,8 @@ export function connectionOptions(
     // Subscriptions are made again by MessageIntake, which looks at the answer; mqtt.js would not.
     resubscribe: false,
     queueQoSZero: false,
+    // All numbers up to 65,535 as buffers made beforehand: 8 MB in every process, for nothing that could be measured.
+    writeCache: false,
     ...options,
     clientId: uniqueClientId(clientId, suffix, (options.clean ?? true) && !endsSession),
   };

@@ -2,6 +2,7 @@ import { problemDetails } from '@mqtt2go/protocol';
 import type { INestApplication } from '@nestjs/common';
 import type { ApiResponseOptions } from '@nestjs/swagger';
 import { z } from 'zod';
+import { describeTo } from './described.js';
 import { problemContentType } from './problem.js';
 
 const problemSchema = 'Problem';
@@ -29,7 +30,9 @@ export async function openApiDocument(
   { title, description, caller }: ApiDescription,
 ): Promise<object> {
   // Loaded by whoever is asked for it: most services have no REST side.
-  const { DocumentBuilder, SwaggerModule } = await import('@nestjs/swagger');
+  const swagger = await import('@nestjs/swagger');
+  describeTo(swagger);
+  const { DocumentBuilder, SwaggerModule } = swagger;
   const head = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(title)

@@ -1,6 +1,6 @@
 import { TLSSocket } from 'node:tls';
 import { type PeerTime, serverFault } from '@mqtt2go/pki';
-import { buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
 
 export interface TrustedServer {
   /** PEM: the CA that the server's certificate comes from. */
@@ -12,9 +12,15 @@ export interface TrustedServer {
   readonly timeoutMs: number;
 }
 
-/** How undici connects to a server whose certificate is of the CA, is valid by `time`, is a server's, and names the host. */
-export function trustedConnector({ ca, identity, time, timeoutMs }: TrustedServer): buildConnector.connector {
-  const connect = buildConnector({
+/**
+ * How undici connects to a server whose certificate is of the CA, is valid by `time`, is a server's, and names the host.
+ * @param build undici's, which is left to its users to load: megabytes that most gateways do without
+ */
+export function trustedConnector(
+  build: typeof buildConnector,
+  { ca, identity, time, timeoutMs }: TrustedServer,
+): buildConnector.connector {
+  const connect = build({
     ca,
     ...(identity && { cert: identity.cert, key: identity.key }),
     rejectUnauthorized: false,

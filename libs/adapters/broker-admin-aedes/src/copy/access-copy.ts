@@ -1,11 +1,4 @@
-import {
-  type AccessRules,
-  type BrokerRole,
-  compileRules,
-  type PasswordHash,
-  type Principal,
-  type PrincipalKey,
-} from '@mqtt2go/access';
+import type { PasswordHash, Principal, PrincipalKey } from '@mqtt2go/access';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { normalSerial } from '../connections/arrival.js';
 
@@ -14,8 +7,6 @@ export interface CopyEntry {
   readonly name: string;
   /** Undefined once it has been removed. */
   principal: Principal | undefined;
-  /** Compiled when first asked for; most devices are silent most of the time. */
-  rules: AccessRules | undefined;
   /** The replacement that has brought or confirmed it. */
   seenBy: string | undefined;
 }
@@ -39,12 +30,10 @@ export class AccessCopy {
   /** False until the whole copy has been given once: what is missing may just not have come yet. */
   isComplete = false;
   readonly #entries = new Map<string, CopyEntry>();
-  readonly #role: BrokerRole;
   readonly #events: CopyEvents;
   #replacement: Replacement | undefined;
 
-  constructor(role: BrokerRole, events: CopyEvents) {
-    this.#role = role;
+  constructor(events: CopyEvents) {
     this.#events = events;
   }
 
@@ -54,11 +43,6 @@ export class AccessCopy {
 
   find(kind: PrincipalKey['kind'], id: string): CopyEntry | undefined {
     return this.#entries.get(nameOf({ kind, id }));
-  }
-
-  rulesOf(entry: CopyEntry): AccessRules | undefined {
-    if (entry.principal !== undefined) entry.rules ??= compileRules(entry.principal, this.#role);
-    return entry.rules;
   }
 
   put(principals: readonly Principal[]): void {
@@ -113,11 +97,10 @@ export class AccessCopy {
 
   #set(principal: Principal): CopyEntry {
     const name = nameOf(principal);
-    const entry = this.#entries.get(name) ?? { name, principal: undefined, rules: undefined, seenBy: undefined };
+    const entry = this.#entries.get(name) ?? { name, principal: undefined, seenBy: undefined };
     const before = entry.principal;
     if (before !== undefined && isSame(before, principal)) return entry;
     entry.principal = principal;
-    entry.rules = undefined;
     this.#entries.set(name, entry);
     this.#events.changed(before, principal, entry);
     return entry;
@@ -129,7 +112,6 @@ export class AccessCopy {
     const before = entry.principal;
     this.#entries.delete(name);
     entry.principal = undefined;
-    entry.rules = undefined;
     this.#events.changed(before, undefined, entry);
   }
 }
