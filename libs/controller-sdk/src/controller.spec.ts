@@ -290,6 +290,29 @@ describe('a controller', () => {
     await expect(nowhere.connect()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  it('is told to wait by a broker that has come back and does not know it yet, and in the end that it is not let in', async () => {
+    const known = broker.aedes.authenticate;
+    const one = controller({ reconnectMs: 100 });
+    await one.connect();
+    let refusals = 0;
+    broker.aedes.authenticate = (_client, _username, _password, done) => {
+      refusals += 1;
+      done(Object.assign(new Error('no'), { returnCode: 5 }), false);
+    };
+    const codes = new Set<string>();
+    const codeOf = (): Promise<string> =>
+      one.send(deviceTopic, 'set', 'on').then(String, ({ code }: Mqtt2goError) => code);
+    broker.disconnectAll();
+    await waitFor(() => refusals === 1);
+    expect(await codeOf()).toBe('unavailable');
+    await waitFor(async () => codes.add(await codeOf()).has('forbidden'), 'it is told that it is not let in');
+    expect(refusals).toBeGreaterThanOrEqual(4);
+    expect([...codes].sort()).toEqual(['forbidden', 'unavailable']);
+    broker.aedes.authenticate = known;
+    answers = () => [report('set', 'ok')];
+    await waitFor(async () => (await codeOf()) === 'ok', 'it is let in again');
+  });
+
   it('is told that it may not listen there', async () => {
     broker.aedes.authorizeSubscribe = (_client, _subscription, done) => done(null, null);
     const error: unknown = await controller()

@@ -23,6 +23,9 @@ type Listener = (topic: string, payload: Uint8Array) => void;
 
 const longestReconnectMs = 60_000;
 
+/** A broker that has just come back may know nobody yet: so many refusals say that user name or password are not good any more. */
+const refusalsThatCount = 4;
+
 /** A connection to the home's broker that comes back by itself, with its subscriptions. */
 export class HomeConnection {
   #options: HomeConnectionOptions;
@@ -34,6 +37,8 @@ export class HomeConnection {
   #client: MqttClient | undefined;
   #connecting: Promise<void> | undefined;
   #lastError: unknown;
+  /** In a row, of a connection that was there before. */
+  #refusals = 0;
 
   constructor(options: HomeConnectionOptions) {
     this.#options = options;
@@ -111,6 +116,7 @@ export class HomeConnection {
       };
       client.on('error', (error) => {
         this.#lastError = error;
+        if (connectionError(error, url).code === 'forbidden') this.#refusals += 1;
         failed(error);
       });
       client.on('close', () => {
@@ -126,6 +132,7 @@ export class HomeConnection {
         withoutDelay(client.stream);
         delay = reconnectMs;
         this.#lastError = undefined;
+        this.#refusals = 0;
         if (first) {
           first = false;
           resolve();
@@ -180,7 +187,7 @@ export class HomeConnection {
     try {
       await client.subscribeAsync(filter, { qos: 1 });
     } catch (cause) {
-      if (!client.connected) throw connectionError(this.#lastError, this.#options.url);
+      if (!client.connected) throw this.#whyNot();
       const message = `The broker does not let ${this.#options.username} listen to ${filter}.`;
       throw new Mqtt2goError('forbidden', message, { cause });
     }
@@ -230,8 +237,16 @@ export class HomeConnection {
 
   async #connected(): Promise<MqttClient> {
     await this.connect();
-    if (!this.#client?.connected) throw connectionError(this.#lastError, this.#options.url);
+    if (!this.#client?.connected) throw this.#whyNot();
     return this.#client;
+  }
+
+  /** Why a connection that was there is not back yet. */
+  #whyNot(): Mqtt2goError {
+    const error = connectionError(this.#lastError, this.#options.url);
+    if (error.code !== 'forbidden' || this.#refusals >= refusalsThatCount) return error;
+    const message = `The broker at ${this.#options.url} does not let ${this.#options.username} in again yet.`;
+    return new Mqtt2goError('unavailable', message, { cause: error });
   }
 }
 
