@@ -2,17 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type PlatformFile, readPlatformFile } from '@mqtt2go/config';
+import { anyPorts, type PlatformFile, readPlatformFile } from '@mqtt2go/config';
 
 /** The folder of the programs. */
 export const dist = dirname(process.argv[1] ?? '');
-
-const freePorts = Object.fromEntries(
-  ['HOME', 'HOME_WSS', 'ACTIVATION', 'DISCOVERY', 'HEALTH', 'BUS', 'FEDERATION', 'MANAGEMENT'].map((name) => [
-    `MQTT2GO_${name}_PORT`,
-    '0',
-  ]),
-);
 
 /** `npm start` without npm: the gateway's bundle as a process of its own, on free ports. */
 export class GatewayProcess {
@@ -29,7 +22,7 @@ export class GatewayProcess {
     const child = spawn(process.execPath, [join(dist, 'gateway.mjs')], {
       env: {
         ...process.env,
-        ...freePorts,
+        ...anyPorts,
         MQTT2GO_DATA_DIR: dataDir,
         MQTT2GO_LOG_FORMAT: 'json',
         MQTT2GO_LOG_LEVEL: 'info',

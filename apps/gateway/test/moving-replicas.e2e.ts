@@ -1,3 +1,4 @@
+import { anyPorts } from '@mqtt2go/config';
 import { readFile } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -51,7 +52,7 @@ describe('a home moves to a cloud with two federation processes, and back', () =
     cloud = await SeparateProcesses.create();
     const names = ['federation-0', 'federation-1'];
     const ports = await freePorts(names.flatMap((name) => [`${name}-door`, `${name}-health`]));
-    const portOf = (name: string): string => ports[`MQTT2GO_${name}_PORT`] ?? '';
+    const portOf = (name: string): string => ports[name] ?? '';
     balancer = await Balancer.open(names.map((name) => Number(portOf(`${name}-door`))));
     for (const name of names) {
       environments.set(name, {
@@ -68,9 +69,8 @@ describe('a home moves to a cloud with two federation processes, and back', () =
     const operator = await cloud.operator();
     const invitation = await operator.call(federation.inviteGateway, home);
     await operator.close();
-    const none = Object.fromEntries(Object.keys(await freePorts()).map((name) => [name, '0']));
     gateway = await Node.create({
-      ...none,
+      ...anyPorts,
       MQTT2GO_PROFILE: 'local-gateway',
       MQTT2GO_INVITATION: await writeInvitation(invitation),
       MQTT2GO_MDNS: 'off',

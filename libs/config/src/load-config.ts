@@ -130,6 +130,11 @@ const commonSettings = {
   MQTT2GO_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe("'json' or 'pretty'"),
 };
 
+/** Lets every port of a process be one that is free; by variable. */
+export const anyPorts: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.keys(commonSettings).flatMap((name) => (name.endsWith('_PORT') ? [[name, '0']] : [])),
+);
+
 const replicaName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/;
 const databaseUrl = url('postgres', 'postgresql');
 

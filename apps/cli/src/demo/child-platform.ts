@@ -1,4 +1,4 @@
-import { readPlatformFile } from '@mqtt2go/config';
+import { anyPorts, readPlatformFile } from '@mqtt2go/config';
 import { Mqtt2goError } from '@mqtt2go/protocol';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -10,20 +10,6 @@ import { fileURLToPath } from 'node:url';
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 15_000;
 const pollMs = 50;
-/** The gateway takes a port that is free for each 0. */
-const portVariables = [
-  'HOME',
-  'HOME_WSS',
-  'ACTIVATION',
-  'DISCOVERY',
-  'HEALTH',
-  'BUS',
-  'HOME_SERVICES',
-  'ACTIVATION_SERVICES',
-  'FEDERATION',
-  'MANAGEMENT',
-];
-
 /** A platform of its own, in a temporary data folder on free ports, that goes when it is not needed any more. */
 export class ChildPlatform {
   private constructor(
@@ -37,13 +23,12 @@ export class ChildPlatform {
     const program = gatewayProgram();
     const folder = await mkdtemp(join(tmpdir(), 'mqtt2go-demo-'));
     const dataDir = join(folder, 'data');
-    const ports = Object.fromEntries(portVariables.map((name) => [`MQTT2GO_${name}_PORT`, '0']));
     const child = spawn(process.execPath, [program], {
       cwd: folder,
       // Settings of the caller that would lead it elsewhere are not passed on.
       env: {
         ...Object.fromEntries(Object.entries(env).filter(([name]) => !/^(MQTT2GO_|DATABASE_URL$)/.test(name))),
-        ...ports,
+        ...anyPorts,
         MQTT2GO_DATA_DIR: dataDir,
         MQTT2GO_LOG_FORMAT: 'json',
         MQTT2GO_LOG_LEVEL: 'warn',

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, type PlatformConfig } from '@mqtt2go/config';
+import { anyPorts, loadConfig, type PlatformConfig } from '@mqtt2go/config';
 import { Bus, discovery, federation, type InvitationFile, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import type { Authority } from '@mqtt2go/pki';
 import { createLogger } from '@mqtt2go/runtime';
@@ -153,9 +153,8 @@ export class FederationStand {
 
   /** A gateway that has an invitation and has not been started. */
   async gateway(invitation: InvitationFile | undefined, env: Record<string, string> = {}): Promise<Node> {
-    const ports = Object.fromEntries(Object.keys(await freePorts()).map((name) => [name, '0']));
     const node = await Node.create({
-      ...ports,
+      ...anyPorts,
       MQTT2GO_PROFILE: 'local-gateway',
       ...(invitation !== undefined && { MQTT2GO_INVITATION: await writeInvitation(invitation) }),
       ...env,

@@ -5,7 +5,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { gatewayPorts } from './gateway-ports.js';
+import { anyPorts } from '@mqtt2go/config';
 import { bundleOptions } from '../../../../tools/build.mjs';
 
 const root = resolve(import.meta.dirname, '../../../..');
@@ -22,16 +22,16 @@ export async function bundleProgram(name: string, entry: string): Promise<string
 }
 
 /**
- * Ports that are free now, by variable, so that a restart finds its clients where they look for it. They are below those
+ * Ports that are free now, by name (of all ports' variables, by default), so that a restart finds its clients where they look for it. They are below those
  * that systems give to outgoing connections, one of which could take them while nobody listens.
  */
-export async function freePorts(names: readonly string[] = gatewayPorts): Promise<Record<string, string>> {
+export async function freePorts(names: readonly string[] = Object.keys(anyPorts)): Promise<Record<string, string>> {
   const servers: Server[] = [];
   const ports: Record<string, string> = {};
   for (const name of names) {
     const { server, port } = await listenSomewhere();
     servers.push(server);
-    ports[`MQTT2GO_${name}_PORT`] = String(port);
+    ports[name] = String(port);
   }
   await Promise.all(servers.map(async (server) => once(server.close(), 'close')));
   return ports;

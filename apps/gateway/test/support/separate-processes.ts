@@ -2,11 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type RunnableService, runnableServices } from '@mqtt2go/config';
+import { anyPorts, type RunnableService, runnableServices } from '@mqtt2go/config';
 import { Bus, discovery, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import type { Authority } from '@mqtt2go/pki';
 import type { KeyMode } from '@mqtt2go/protocol';
-import { gatewayPorts } from './gateway-ports.js';
 import { freePorts } from './gateway-process.js';
 import type { Doors } from './joining.js';
 import { databasePid, Program } from './program.js';
@@ -35,8 +34,8 @@ export class SeparateProcesses implements Doors {
   static async create(): Promise<SeparateProcesses> {
     const dataDir = await mkdtemp(join(tmpdir(), 'mqtt2go-processes-'));
     // All at once, so that none is given twice.
-    const ports = await freePorts([...gatewayPorts, ...runnableServices]);
-    const port = (service: RunnableService): number => Number(ports[`MQTT2GO_${service}_PORT`]);
+    const ports = await freePorts([...Object.keys(anyPorts), ...runnableServices]);
+    const port = (service: RunnableService): number => Number(ports[service]);
     const healthPorts = {
       'certificate-authority': port('certificate-authority'),
       'topic-generator': port('topic-generator'),

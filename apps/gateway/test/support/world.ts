@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, type PlatformConfig } from '@mqtt2go/config';
+import { anyPorts, loadConfig, type PlatformConfig } from '@mqtt2go/config';
 import { Bus, discovery, provisioning, tlsLink, topicGenerator } from '@mqtt2go/messaging';
 import {
   Authority,
@@ -17,7 +17,6 @@ import type { KeyMode } from '@mqtt2go/protocol';
 import { createLogger } from '@mqtt2go/runtime';
 import { createTestDatabase, silentLogger, type TestDatabase } from '@mqtt2go/testing';
 import { type Platform, type PlatformOptions, startPlatform } from '../../src/index.js';
-import { gatewayPorts } from './gateway-ports.js';
 import { Wire } from './wire.js';
 
 /** What a manufacturer has made: a device and its label. */
@@ -276,14 +275,13 @@ async function start(
   ports: Ports = {},
   changes: Partial<PlatformConfig> = {},
 ): Promise<Platform> {
-  const zero = Object.fromEntries(gatewayPorts.map((name) => [`MQTT2GO_${name}_PORT`, '0']));
   const wanted = Object.fromEntries(
     Object.entries(ports).map(([name, port]) => [
       `MQTT2GO_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_PORT`,
       String(port),
     ]),
   );
-  const config = loadConfig({ ...zero, ...wanted, ...env, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
+  const config = loadConfig({ ...anyPorts, ...wanted, ...env, MQTT2GO_DATA_DIR: dataDir, DATABASE_URL: database.url });
   return startPlatform(
     { ...config, ...changes },
     process.env.TEST_LOG ? createLogger({ level: 'debug', format: 'json' }) : silentLogger,
