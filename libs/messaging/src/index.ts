@@ -10,5 +10,6 @@ export * from './links/broker-link.js';
 export * from './links/stream-link.js';
 export * from './links/tls-link.js';
 export * from './logging/onboarding-context.js';
+export { inTime } from './mqtt/in-time.js';
 export { type IntakeBacklog, intakeBacklogs, NotTaken } from './mqtt/message-intake.js';
 export * from './tracing/tracing.js';

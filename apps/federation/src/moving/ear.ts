@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { DeviceTraffic, NotTaken } from '@mqtt2go/messaging';
-import { Mqtt2goError, topicMatches, topics } from '@mqtt2go/protocol';
+import { DeviceTraffic, inTime, NotTaken } from '@mqtt2go/messaging';
+import { topicMatches, topics } from '@mqtt2go/protocol';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -21,7 +21,6 @@ export interface EarOptions {
   readonly log: Logger;
 }
 
-const connectMs = 10_000;
 /** How often it is asked who has come: the longer it takes, the less often, and less where the broker tells who listens. */
 const awaitedEveryMs = { withNotices: [2_000, 60_000], without: [250, 5_000] } as const;
 /** A broker that gives notice has done so of this subscription by then. */
@@ -239,8 +238,8 @@ function filtersOf(homeId: string): readonly string[] {
 
 /** Whether a subscription is to what is said to this device, in whatever group, and not to its questions and answers. */
 function isOwn(filter: string, homeId: string, deviceId: string): boolean {
-  const levels = filter.replace(/^\//, '').split('/');
-  return levels.length === 5 && levels[0] === homeId && levels[4] === deviceId;
+  // A wildcard in it stands for one level, as a name does.
+  return topics.device.filters({ homeId, deviceId }).some((own) => topicMatches(own, filter));
 }
 
 /** For what is to be said by it. @throws Mqtt2goError `unavailable` when it takes longer than a second or so */
@@ -259,14 +258,4 @@ function kindOf(payload: Buffer): 'command' | 'report' | undefined {
 
 function markOf(topic: string, payload: Buffer): string {
   return createHash('sha256').update(topic).update('\0').update(payload).digest('base64url');
-}
-
-/** A broker that is away is waited for by nobody else. */
-async function inTime(listening: Promise<void>, address: string): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Mqtt2goError('unavailable', `no connection to ${address}`);
-    timer = setTimeout(() => reject(error), connectMs);
-  });
-  await Promise.race([listening, late]).finally(() => clearTimeout(timer));
 }

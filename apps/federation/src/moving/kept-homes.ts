@@ -15,8 +15,10 @@ export interface Keeping {
   readonly isFree: boolean;
 }
 
+const leasePrefix = 'listening/';
+
 export function leaseOf(homeId: string): string {
-  return `listening/${homeId}`;
+  return `${leasePrefix}${homeId}`;
 }
 
 const columns = `
@@ -25,7 +27,7 @@ const columns = `
     coalesce(array_agg(kind) FILTER (WHERE state = 'ending'), '{}') AS ending,
     bool_and(state = 'kept') AS "isSettled",
     coalesce(bool_or(lease.holder = $1 OR lease.until <= clock_timestamp()), true) AS "isFree"
-  FROM federation.kept_home LEFT JOIN federation.lease ON lease.name = 'listening/' || home_id`;
+  FROM federation.kept_home LEFT JOIN federation.lease ON lease.name = '${leasePrefix}' || home_id`;
 
 /**
  * Which homes are listened to, and for what. Any process writes down what is wanted; the one that listens says when it is so:

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Principal, PrincipalKey } from '@mqtt2go/access';
 import { BrokerAdmin, type Clock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
@@ -300,7 +301,7 @@ export class MosquittoBrokerAdmin extends BrokerAdmin {
         const first: AuditPass = { confirmed: undefined, found: new Set() };
         await this.#purpose.run({ audit: first }, () => this.#askAll());
         if (first.found.size > 0) {
-          await new Promise((resolve) => setTimeout(resolve, confirmAfterMs).unref());
+          await wait(confirmAfterMs, undefined, { ref: false });
           const second: AuditPass = { confirmed: first.found, found: new Set() };
           await this.#purpose.run({ audit: second }, () => this.#askAll());
         }

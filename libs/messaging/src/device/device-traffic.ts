@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { BrokerLink } from '../links/broker-link.js';
 import { silent } from '../logging/silent.js';
 import { endClient } from '../mqtt/ending.js';
+import { inTime } from '../mqtt/in-time.js';
 import { DeviceClient } from './device-client.js';
 import { DeviceServer } from './device-server.js';
 
@@ -42,8 +43,6 @@ export interface Sharing {
   readonly handsOver: boolean;
 }
 
-const endingMs = 10_000;
-
 /**
  * Ends the session of a listener that is closed, for which the broker would go on to keep messages.
  * @throws Mqtt2goError `unavailable` when the broker cannot be reached
@@ -51,15 +50,10 @@ const endingMs = 10_000;
 export async function endSession(link: BrokerLink, clientId: string): Promise<void> {
   const client = link.open(clientId, { clean: true, endsSession: true });
   client.on('error', () => undefined);
-  let timer: NodeJS.Timeout | undefined;
   try {
-    await new Promise<void>((resolve, reject) => {
-      client.once('connect', () => resolve());
-      const late = new Mqtt2goError('unavailable', `no connection to ${link.address}`);
-      timer = setTimeout(() => reject(late), endingMs);
-    });
+    const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()));
+    await inTime(connected, link.address);
   } finally {
-    clearTimeout(timer);
     await endClient(client);
   }
 }
