@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { AedesBrokerAdmin } from '@mqtt2go/broker-admin-aedes';
 import { HttpBrokerAdmin } from '@mqtt2go/broker-admin-http';
-import { MosquittoBrokerAdmin } from '@mqtt2go/broker-admin-mosquitto';
+import { accessBrokerOf, MosquittoBrokerAdmin } from '@mqtt2go/broker-admin-mosquitto';
 import type { AccessBrokerConfig, HomeBrokerConfig, ServiceFiles } from '@mqtt2go/config';
 import type { BrokerLink } from '@mqtt2go/messaging';
 import type { BrokerAdmin, Clock } from '@mqtt2go/ports';
@@ -36,7 +36,7 @@ export async function openBrokerAdmin(options: BrokerAdminOptions): Promise<Open
     case 'mosquitto': {
       const { accessDir } = broker;
       const admin = new MosquittoBrokerAdmin(link, {
-        broker: 'gateways' in broker && broker.gateways ? 'home-of-gateways' : role,
+        broker: accessBrokerOf(role, 'gateways' in broker && broker.gateways),
         log,
         clock,
         ...(accessDir === undefined ? {} : { accessDir }),

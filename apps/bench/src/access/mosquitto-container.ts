@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Principal } from '@mqtt2go/access';
-import { type AccessBroker, brokerFileNames, dynsecSnapshot, mosquittoFiles } from '@mqtt2go/broker-admin-mosquitto';
+import {
+  type AccessBroker,
+  accessBrokerOf,
+  brokerFileNames,
+  dynsecSnapshot,
+  mosquittoFiles,
+} from '@mqtt2go/broker-admin-mosquitto';
 import { Authority, generateKeys, type IssuedCertificate, type KeyObject, writePrivateKey } from '@mqtt2go/pki';
 import { tlsLink } from '@mqtt2go/messaging';
 import { connectAsync } from 'mqtt';
@@ -40,7 +46,7 @@ export class MosquittoContainer {
     const door = await identity(services, (publicKey, nowMs) =>
       services.issueService({ service: 'broker', hosts: ['127.0.0.1'], publicKey, nowMs }),
     );
-    const access = gateways ? 'home-of-gateways' : 'home';
+    const access = accessBrokerOf('home', gateways);
     const files: Record<string, string> = {
       ...mosquittoFiles({ name: 'bench', role: 'home', gateways }),
       [brokerFileNames.serverCertificate]: server.cert,

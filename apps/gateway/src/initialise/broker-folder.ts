@@ -2,7 +2,13 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '@mqtt2go/access';
-import { type AccessBroker, brokerFileNames, dynsecSnapshot, writeTrustAnchors } from '@mqtt2go/broker-admin-mosquitto';
+import {
+  type AccessBroker,
+  accessBrokerOf,
+  brokerFileNames,
+  dynsecSnapshot,
+  writeTrustAnchors,
+} from '@mqtt2go/broker-admin-mosquitto';
 import { openActivations } from '@mqtt2go/discovery';
 import { PUBLIC_FILE_MODE, SECRET_FILE_MODE, writeFileAtomically } from '@mqtt2go/pki';
 import type { Clock } from '@mqtt2go/ports';
@@ -96,7 +102,7 @@ export async function openAccessSource(options: AccessSourceOptions): Promise<Ac
   }
   const home = await openHomePrincipals({ databaseUrl, log }, { broker, isFirst });
   return {
-    role: gateways ? 'home-of-gateways' : 'home',
+    role: accessBrokerOf('home', gateways),
     principals: () => home.all(),
     ...(gateways && { trustAnchors: () => home.trustAnchors() }),
     close: () => home.close(),

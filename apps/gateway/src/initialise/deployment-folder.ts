@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
+  accessBrokerOf,
   brokerFileNames,
   dynsecSnapshot,
   mosquittoFiles,
@@ -140,11 +141,7 @@ async function writeAccess(role: 'home' | 'activation', gateways: boolean, folde
   const snapshot = join(folder, brokerFileNames.snapshot);
   await makeFolder(dirname(snapshot));
   if ((await readIfThere(snapshot)) === undefined) {
-    await writeFileAtomically(
-      snapshot,
-      await dynsecSnapshot([], gateways ? 'home-of-gateways' : role),
-      PUBLIC_FILE_MODE,
-    );
+    await writeFileAtomically(snapshot, await dynsecSnapshot([], accessBrokerOf(role, gateways)), PUBLIC_FILE_MODE);
   }
   if (role !== 'activation' && !gateways) return;
   const trust = join(folder, brokerFileNames.trust);

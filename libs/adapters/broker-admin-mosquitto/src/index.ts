@@ -1,7 +1,7 @@
 export type { BrokerAdminLink } from './control/control-channel.js';
 export { controlResponseTopic, controlTopic } from './control/commands.js';
 export { aclsOf, defaultAccess } from './entries/acls.js';
-export { type AccessBroker } from './entries/entry.js';
+export { type AccessBroker, accessBrokerOf } from './entries/entry.js';
 export type { Log } from './log.js';
 export { MosquittoBrokerAdmin, type MosquittoBrokerAdminOptions } from './mosquitto-broker-admin.js';
 export type { Drift } from './rebuild/replacement.js';

@@ -22,6 +22,11 @@ import { aclsOf } from './acls.js';
  */
 export type AccessBroker = 'home' | 'home-of-gateways' | 'activation';
 
+/** @param gateways whether a home broker is for homes with gateways of their own */
+export function accessBrokerOf(role: 'home' | 'activation', gateways: boolean): AccessBroker {
+  return role === 'home' && gateways ? 'home-of-gateways' : role;
+}
+
 export interface RoleEntry {
   readonly rolename: string;
   readonly acls: readonly Acl[];

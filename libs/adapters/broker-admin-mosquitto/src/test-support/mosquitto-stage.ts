@@ -16,7 +16,7 @@ import {
   tryConnect,
 } from '@mqtt2go/testing';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
-import type { AccessBroker } from '../entries/entry.js';
+import { type AccessBroker, accessBrokerOf } from '../entries/entry.js';
 import type { MosquittoRole } from '../files/limits.js';
 import { brokerFileNames } from '../files/mosquitto-conf.js';
 import { mosquittoFiles } from '../files/mosquitto-files.js';
@@ -71,7 +71,7 @@ export class MosquittoStage {
       [brokerFileNames.servicesKey]: services.key,
       [brokerFileNames.servicesCa]: certificates.services.certificate,
     };
-    const access = role === 'activation' ? role : gateways ? 'home-of-gateways' : 'home';
+    const access = accessBrokerOf(role === 'activation' ? role : 'home', gateways);
     if (snapshotOf !== undefined && role !== 'bus') {
       files[brokerFileNames.snapshot] = await dynsecSnapshot(snapshotOf, access);
     }
