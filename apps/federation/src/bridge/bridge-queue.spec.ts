@@ -1,21 +1,19 @@
-import { openDataSource, schemaDifferences } from '@mqtt2go/persistence';
-import { createTestDatabase, silentLogger, type TestDatabase } from '@mqtt2go/testing';
+import { schemaDifferences } from '@mqtt2go/persistence';
+import { silentLogger } from '@mqtt2go/testing';
 import type { DataSource } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { entities } from '../entities.js';
 import { migrations } from '../migrations/index.js';
-import { schema } from '../schema.js';
 import { BridgeQueue } from './bridge-queue.js';
+import { FederationDatabase } from '../testing/federation-database.js';
 
-let database: TestDatabase;
+let database: FederationDatabase;
 let dataSource: DataSource;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+  database = await FederationDatabase.create();
+  dataSource = await database.open();
 });
 afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
+  await database.close();
 });
 beforeEach(() => dataSource.query('TRUNCATE federation.bridge_message'));
 

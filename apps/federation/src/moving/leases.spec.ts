@@ -1,21 +1,17 @@
-import { openDataSource } from '@mqtt2go/persistence';
-import { createTestDatabase, silentLogger, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import { waitFor } from '@mqtt2go/testing';
 import type { DataSource } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { entities } from '../entities.js';
-import { migrations } from '../migrations/index.js';
-import { schema } from '../schema.js';
 import { LeaseSettings, Leases } from './leases.js';
+import { FederationDatabase } from '../testing/federation-database.js';
 
-let database: TestDatabase;
+let database: FederationDatabase;
 let dataSource: DataSource;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+  database = await FederationDatabase.create();
+  dataSource = await database.open();
 });
 afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
+  await database.close();
 });
 beforeEach(() => dataSource.query('TRUNCATE federation.lease'));
 

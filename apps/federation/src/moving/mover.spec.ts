@@ -1,19 +1,16 @@
 import { moveRule } from '@mqtt2go/moving';
-import { openDataSource } from '@mqtt2go/persistence';
 import { SystemClock } from '@mqtt2go/ports';
 import { Mqtt2goError } from '@mqtt2go/protocol';
-import { createTestDatabase, deferred, silentLogger, type TestDatabase, waitFor } from '@mqtt2go/testing';
+import { deferred, silentLogger, waitFor } from '@mqtt2go/testing';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { entities } from '../entities.js';
-import { migrations } from '../migrations/index.js';
-import { schema } from '../schema.js';
 import { LeaseSettings, Leases } from './leases.js';
 import { Mover } from './mover.js';
 import { MoverSettings } from './mover-settings.js';
 import { type Move, MovesRepository } from './moves-repository.js';
 import { Relocations } from './relocations.js';
 import type { Side } from './side.js';
+import { FederationDatabase } from '../testing/federation-database.js';
 
 const homeId = 'home-1';
 
@@ -59,11 +56,11 @@ interface Process {
 }
 
 describe('two processes that could move a home', () => {
-  let database: TestDatabase;
+  let database: FederationDatabase;
   let processes: Process[];
 
   const start = async (holder: string): Promise<Process> => {
-    const dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+    const dataSource = await database.open();
     const [own, cloud] = [new EmptySide('here'), new EmptySide(undefined)];
     const repository = new MovesRepository(dataSource);
     const leases = new Leases(dataSource, new LeaseSettings(holder, 1_000));
@@ -82,17 +79,12 @@ describe('two processes that could move a home', () => {
     }, 'the end of the move');
 
   beforeEach(async () => {
-    database = await createTestDatabase();
+    database = await FederationDatabase.create();
     processes = [];
   });
   afterEach(async () => {
-    await Promise.all(
-      processes.map(async ({ mover, dataSource }) => {
-        await mover.onModuleDestroy();
-        if (dataSource.isInitialized) await dataSource.destroy();
-      }),
-    );
-    await database.drop();
+    await Promise.all(processes.map(({ mover }) => mover.onModuleDestroy()));
+    await database.close();
   });
 
   it('one does, and both answer the same of it', async () => {

@@ -1,28 +1,16 @@
 import { Bus, moving } from '@mqtt2go/messaging';
-import { openDataSource } from '@mqtt2go/persistence';
 import type { SubscriptionNotices } from '@mqtt2go/ports';
-import {
-  Collector,
-  createTestDatabase,
-  silentLogger,
-  startTestBroker,
-  type TestBroker,
-  type TestDatabase,
-  waitFor,
-  waitForEvent,
-} from '@mqtt2go/testing';
+import { Collector, silentLogger, startTestBroker, type TestBroker, waitFor, waitForEvent } from '@mqtt2go/testing';
 import type { MqttClient } from 'mqtt';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { entities } from '../entities.js';
-import { migrations } from '../migrations/index.js';
-import { schema } from '../schema.js';
 import { KeptHomes } from './kept-homes.js';
 import { KeptMessages } from './kept-messages.js';
 import { LeaseSettings, Leases } from './leases.js';
 import { Relay } from './relay.js';
 import { RelaySettings } from './relay-settings.js';
+import { FederationDatabase } from '../testing/federation-database.js';
 
 const homeId = 'home-1';
 const moveId = '00000000-0000-4000-8000-000000000001';
@@ -38,7 +26,7 @@ const notices: SubscriptionNotices = {
       : undefined,
 };
 
-let database: TestDatabase;
+let database: FederationDatabase;
 let dataSource: DataSource;
 let homeBroker: TestBroker;
 let busBroker: TestBroker;
@@ -48,8 +36,8 @@ const buses: Bus[] = [];
 const clients: MqttClient[] = [];
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, schema, entities, migrations, log: silentLogger });
+  database = await FederationDatabase.create();
+  dataSource = await database.open();
   homeBroker = await startTestBroker();
   busBroker = await startTestBroker();
   away = new Set();
@@ -59,8 +47,7 @@ afterEach(async () => {
   await Promise.all(buses.splice(0).map((bus) => bus.onApplicationShutdown()));
   await Promise.all(clients.splice(0).map((client) => client.endAsync(true)));
   await Promise.all([homeBroker.close(), busBroker.close()]);
-  await dataSource.destroy();
-  await database.drop();
+  await database.close();
 });
 
 /** The services that are asked, as they answer. */
