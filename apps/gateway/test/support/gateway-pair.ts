@@ -103,3 +103,8 @@ export async function inDatabase<T>(world: World, work: (client: pg.Client) => P
     await client.end();
   }
 }
+
+/** How a home stands with one platform. */
+export async function standingAt(world: World, homeId: string): Promise<string | undefined> {
+  return (await world.operator.call(moving.getHomeStanding, { homeId })).standing;
+}
