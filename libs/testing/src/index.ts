@@ -3,6 +3,7 @@ export * from './containers/index.js';
 export * from './database-cluster.js';
 export * from './loggers.js';
 export * from './mqtt/plain-client.js';
+export * from './network/hostapd-conf.js';
 export * from './network/house-network.js';
 export * from './rest-client.js';
 export * from './statements.js';

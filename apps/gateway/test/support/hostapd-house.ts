@@ -2,25 +2,14 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type HouseMachine, HouseNetwork, waitFor } from '@mqtt2go/testing';
+import { hostapdConf, type HouseMachine, HouseNetwork, waitFor } from '@mqtt2go/testing';
 
 /**
  * The home's network. There is no radio: it is on a cable, over which WPS speaks as it does over the air. IEEE 802.1X, without
  * which hostapd listens to nobody on a cable, is of no matter to what is tested.
  */
-const accessPoint = (folder: string): string => `driver=wired
-interface=air0
-ctrl_interface=${folder}/ctrl
-ssid=Home
-wpa=2
-wpa_key_mgmt=WPA-PSK
-rsn_pairwise=CCMP
-wpa_passphrase=of-the-home-itself
-ieee8021x=1
-eap_server=1
-wps_state=2
-wps_independent=1
-config_methods=push_button
+const accessPoint = (folder: string): string =>
+  `${hostapdConf({ driver: 'wired', interface: 'air0', controlFolder: `${folder}/ctrl` })}ieee8021x=1
 `;
 
 /** A device whose button was pressed. */

@@ -4,25 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { injectedImages, type RunningContainer, startContainer } from '@mqtt2go/testing';
+import { hostapdConf, injectedImages, type RunningContainer, startContainer } from '@mqtt2go/testing';
 
 const run = promisify(execFile);
 const image = 'mqtt2go/offline-hostapd';
 
 /** Home network on `lo`, without a radio: the driver does nothing and all else of hostapd is there. */
-const configuration = (folder: string): string => `driver=none
-interface=lo
-ctrl_interface=${folder}/ctrl
-ssid=Home
-wpa=2
-wpa_key_mgmt=WPA-PSK
-rsn_pairwise=CCMP
-wpa_passphrase=of-the-home-itself
-eap_server=1
-wps_state=2
-wps_independent=1
-config_methods=push_button
-`;
+const configuration = (folder: string): string =>
+  hostapdConf({ driver: 'none', interface: 'lo', controlFolder: `${folder}/ctrl` });
 
 /** Builds the image; what is current is taken from the engine's cache. */
 export async function buildHostapdImage(): Promise<void> {
