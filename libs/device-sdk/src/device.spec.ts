@@ -2,60 +2,32 @@ import { once } from 'node:events';
 import { generateKeys, readCertificateRequest, writePrivateKey, writePublicKey } from '@mqtt2go/pki';
 import { createPublicKey } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SwitchAppliance } from './appliance/switch-appliance.js';
 import { BrokerFinder } from './broker-finder.js';
 import { Device, type DeviceTimes } from './device.js';
-import type { DeviceCommand, DeviceProblem, DeviceStep } from './device-events.js';
+import { RunningDevices, shortTimes } from './stand-in/running-devices.js';
 import { startStandInBroker } from './stand-in/stand-in-broker.js';
-import {
-  csrOf,
-  refusal,
-  reportsOn,
-  StandInAuthority,
-  StandInPlatform,
-  topicsReport,
-} from './stand-in/stand-in-platform.js';
+import { csrOf, refusal, StandInAuthority, StandInPlatform, topicsReport } from './stand-in/stand-in-platform.js';
 import type { DeviceIdentity } from './store/device-identity.js';
 import { MemoryDeviceStore } from './store/memory-device-store.js';
 
-const times: DeviceTimes = {
-  backOff: { minMs: 5, maxMs: 20 },
-  connectTimeoutMs: 5_000,
-  answerTimeoutMs: 5_000,
-  askAgainMs: 60_000,
-  reportEveryMs: 60_000,
-  renewAgainMs: 60_000,
-};
 const id = 'socket-1';
 const topic = 'home/gw/kitchen/socket/socket-1';
 const activationTopic = `code-${id}/activation`;
 
 describe('a device', () => {
   let platform: StandInPlatform;
-  let devices: Device[];
+  let devices: RunningDevices;
 
   beforeEach(async () => {
     platform = await StandInPlatform.start();
-    devices = [];
+    devices = new RunningDevices();
   });
   afterEach(async () => {
-    await Promise.all(devices.map((device) => device.stop()));
+    await devices.stop();
     await platform.close();
   });
 
-  function start(store: MemoryDeviceStore, change: Partial<DeviceTimes> = {}) {
-    const appliance = new SwitchAppliance();
-    const device = new Device(store, { times: { ...times, ...change }, appliance });
-    devices.push(device);
-    const steps: DeviceStep[] = [];
-    const problems: DeviceProblem[] = [];
-    device.on('step', (step) => steps.push(step));
-    device.on('problem', (problem) => problems.push(problem));
-    const active = once(device, 'active');
-    const ended = device.run();
-    ended.catch(() => undefined);
-    return { device, steps, problems, active, ended, appliance };
-  }
+  const start = (store: MemoryDeviceStore, times: Partial<DeviceTimes> = {}) => devices.start(store, { times });
 
   async function ready(identity: DeviceIdentity): Promise<MemoryDeviceStore> {
     platform.activates(identity);
@@ -149,10 +121,7 @@ describe('a device', () => {
       return false;
     };
     const finder = new BrokerFinder(async () => ({ host: '127.0.0.1', port: local.port }));
-    const device = new Device(new MemoryDeviceStore(identity), { times, finder });
-    devices.push(device);
-    const active = once(device, 'active');
-    device.run().catch(() => undefined);
+    const { device, active } = devices.start(new MemoryDeviceStore(identity), { finder });
     await active;
     expect(platform.activation.connects).toBe(1);
     await device.stop();
@@ -342,7 +311,7 @@ describe('a device', () => {
     platform.home.disconnectAll();
     await back;
     const [lost, ...refused] = problems;
-    expect(lost?.retryInMs).toBeLessThan(2 * times.backOff.minMs);
+    expect(lost?.retryInMs).toBeLessThan(2 * shortTimes.backOff.minMs);
     expect(refused).toHaveLength(4);
     expect(refused.every(({ retryInMs = 0 }) => retryInMs > 0)).toBe(true);
     expect(await store.state()).toEqual(before);
@@ -379,96 +348,19 @@ describe('a device', () => {
 
   it.each([0, 0.25, 0.999])('comes back after a share of a wait, for each device another one (%d)', async (share) => {
     const store = await ready(await platform.mint(id));
-    const device = new Device(store, { times, random: () => share });
-    devices.push(device);
-    const problems: DeviceProblem[] = [];
-    device.on('problem', (problem) => problems.push(problem));
-    const active = once(device, 'active');
-    void device.run();
+    const { device, problems, active } = devices.start(store, { random: () => share });
     await active;
     const back = once(device, 'active');
     platform.home.disconnectAll();
     await back;
-    expect(problems.map(({ retryInMs }) => retryInMs)).toEqual([2 * times.backOff.minMs * share]);
-  });
-
-  describe('at home', () => {
-    async function told(command: object): Promise<{ command: DeviceCommand; reports: Record<string, unknown>[] }> {
-      const store = await ready(await platform.mint(id));
-      const { device, active } = start(store);
-      await active;
-      const obeyed = once(device, 'command');
-      await platform.home.publish(topic, { type: 'command', timestamp: 1, ...command });
-      const [done] = await obeyed;
-      await device.stop();
-      return { command: done, reports: reportsOn(platform.home.seen, topic) };
-    }
-
-    it('obeys set and tells so', async () => {
-      const { reports } = await told({ command_type: 'set', value: 'on' });
-      expect(reports).toContainEqual(
-        expect.objectContaining({
-          report_type: 'command_response',
-          report_name: 'set',
-          value: 'ok',
-          priority_level: 2,
-        }),
-      );
-    });
-
-    it('answers query with its state', async () => {
-      const { reports } = await told({ command_type: 'query', value: 'all' });
-      expect(reports).toContainEqual(expect.objectContaining({ report_name: 'query', value: { state: 'off' } }));
-    });
-
-    it.each([
-      ['a command that it does not know', { command_type: 'brew', value: 'espresso' }, 'unknown_command'],
-      ['a value that makes no sense', { command_type: 'set', value: 'sideways' }, 'malformed_message'],
-    ])('refuses %s', async (_what, command, reason) => {
-      const { reports } = await told(command);
-      expect(reports).toContainEqual(expect.objectContaining({ value: { event: 'error', reason } }));
-    });
-
-    it('tells a change of its state on all of its topics, and its state from time to time', async () => {
-      const store = await ready(await platform.mint(id));
-      const second = 'home/gw/all/socket/socket-1';
-      platform.assigns([topic, second]);
-      const { device, active } = start(store, { reportEveryMs: 20 });
-      await active;
-      const seen = new Promise<void>((resolve) => {
-        platform.home.aedes.on('publish', () => {
-          const types = reportsOn(platform.home.seen, second).map(({ report_type: type }) => type);
-          if (types.includes('status') && types.filter((type) => type === 'periodic_report').length > 1) resolve();
-        });
-      });
-      await platform.home.publish(topic, {
-        type: 'command',
-        timestamp: 1,
-        command_type: 'set',
-        value: { state: 'ON' },
-      });
-      await seen;
-      await device.stop();
-    });
-
-    it('lets broken messages, and its own, pass', async () => {
-      const store = await ready(await platform.mint(id));
-      const { device, active, problems } = start(store);
-      await active;
-      const obeyed = once(device, 'command');
-      await platform.home.publish(topic, { type: 'report', value: 'x'.repeat(100_000) });
-      await platform.home.publish(`${id}/topics`, { type: 'report', report_name: 'topics', value: 7 });
-      await platform.home.publish(topic, { type: 'command', timestamp: 'no clock', command_type: 'set', value: 'on' });
-      await obeyed;
-      expect(problems).toEqual([]);
-    });
+    expect(problems.map(({ retryInMs }) => retryInMs)).toEqual([2 * shortTimes.backOff.minMs * share]);
   });
 
   it('ends when its signal is aborted, whatever it is doing', async () => {
     const store = new MemoryDeviceStore(await platform.mint(id));
     platform.activation.maySubscribe = () => false;
     const aborting = new AbortController();
-    const device = new Device(store, { times: { ...times, backOff: { minMs: 60_000, maxMs: 60_000 } } });
+    const device = new Device(store, { times: { ...shortTimes, backOff: { minMs: 60_000, maxMs: 60_000 } } });
     const waiting = once(device, 'problem');
     const ended = device.run(aborting.signal);
     await waiting;
